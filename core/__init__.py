@@ -1,0 +1,1 @@
+"""What Taller does, without a page: documents, engines, chat and fine-tuning. Never imports gradio."""

@@ -1,0 +1,1 @@
+"""Who writes the words: Ollama, or no model at all. Knows nothing of documents or pages."""

@@ -1,0 +1,99 @@
+"""What an engine is, and the events a chat is made of. Knows no engine in particular."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True)
+class Message:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A numbered passage the answer may cite as `[number]`."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """One question, complete: `messages` already hold the system text, the passages and the history.
+
+    `question` and `passages` repeat what an engine without a model needs.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    question: str
+    passages: tuple[Passage, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    name: str
+    size_bytes: int = 0
+    family: str = ""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens as the engine counted them; zero where it does not count."""
+
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Thinking:
+    text: str
+
+
+@dataclass(frozen=True)
+class Token:
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The engine's last event. `cut` is true when the answer reached the model's length limit."""
+
+    usage: Usage = field(default_factory=Usage)
+    cut: bool = False
+
+
+EngineEvent = Thinking | Token | Finished
+
+
+class Engine(Protocol):
+    """A source of answers. Every method may raise EngineError; `chat` may be closed at any moment, and
+    closing it frees the connection at once."""
+
+    name: str  # "ollama", "passages"
+
+    async def models(self) -> list[ModelInfo]:
+        """Chat models that can be used now."""
+        ...
+
+    def chat(self, request: ChatRequest) -> AsyncIterator[EngineEvent]:
+        """Thinking and Token events as they arrive, then one Finished."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """What the header says. `state` is ready, starting or missing_model; `note` is a locale key or empty."""
+
+    engine: str
+    model: str
+    state: Literal["ready", "starting"]
+    note: str = ""
+    note_values: dict[str, str] = field(default_factory=dict)
