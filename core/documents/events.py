@@ -1,0 +1,80 @@
+"""What happens to documents, as values: the page draws them and the terminal prints them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why, as a locale key under `error.` and the values of its sentence."""
+
+    code: str
+    values: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Parsing:
+    source: str
+    pages: int  # read so far
+
+
+@dataclass(frozen=True)
+class Embedding:
+    source: str
+    done: int  # passages
+    total: int  # passages
+
+
+@dataclass(frozen=True)
+class Indexed:
+    source: str
+    pages: int
+    chunks: int
+
+
+@dataclass(frozen=True)
+class NoText:
+    source: str
+    pages: int
+
+
+@dataclass(frozen=True)
+class Skipped:
+    source: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Failed:
+    source: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Removed:
+    source: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The folder lost so many documents at once that only the user can say whether that is meant."""
+
+    sources: tuple[str, ...]
+    known: int  # documents known before
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The end of a run; `chunks` counts the passages this run made."""
+
+    indexed: int
+    no_text: int
+    skipped: int
+    failed: int
+    removed: int
+    chunks: int
+    seconds: float
+
+
+DocumentEvent = Parsing | Embedding | Indexed | NoText | Skipped | Failed | Removed | Missing | Summary

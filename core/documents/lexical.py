@@ -1,0 +1,153 @@
+"""Chunks by their words: BM25 by Tantivy, each chunk stemmed in its own language.
+
+The folder on disk is a cache of the store. `contents.json` beside it says what it holds; where that does not
+match, the difference is made up, and a damaged folder is made anew. Hits are resolved through the store, so what
+the cache still holds of a removed document is never shown.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+from core.documents.language import OTHER, STEMMERS
+from core.documents.store import Store
+
+_LAYOUT = 1  # rises when fields or tokenizers change; another number on disk means a rebuild
+_WRITER_BYTES = 64 * 1024 * 1024  # Tantivy's buffer before it writes a segment; 15 MB is its least
+_MAX_TOKEN_BYTES = 64
+_log = logging.getLogger(__name__)
+
+
+class LexicalIndex:
+    """Words of the contents a store shows. Safe for several threads.
+
+    `folder` None keeps the index in memory. Only the holder of the data folder's writer lock may `sync` a folder.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._analyzers = {code: _analyzer(code) for code in (*STEMMERS, OTHER)}
+        self._contents: set[str] = set()
+        self._lock = threading.Lock()
+        try:
+            self._index = self._open()
+        except Exception:  # Tantivy raises ValueError, OSError and panics alike for a damaged folder
+            _log.warning("The lexical index is unusable and will be made anew", exc_info=True)
+            self._index = self._make_anew()
+
+    def sync(self, store: Store) -> None:
+        """Hold exactly the contents the store shows."""
+        shown = store.shown_contents()
+        with self._lock:
+            if shown == self._contents:
+                return
+            writer = self._index.writer(_WRITER_BYTES, 1)
+            for sha256 in self._contents ^ shown:
+                # Also before adding: a crash between commit and note may have left the content in the index.
+                writer.delete_documents_by_term("content", sha256)
+            for sha256 in shown - self._contents:
+                for chunk_id, language, text in store.texts(sha256):
+                    writer.add_document(_document(chunk_id, sha256, language, text))
+            writer.commit()
+            writer.wait_merging_threads()
+            self._contents = shown
+            self._note_contents()
+            self._index.reload()
+
+    def search(self, question: str, count: int) -> dict[int, float]:
+        """The `count` best chunks for the question's words, any of them: id → BM25 score."""
+        import tantivy
+
+        terms = [
+            (tantivy.Occur.Should, tantivy.Query.term_query(self._index.schema, _field(code), token))
+            for code, analyzer in self._analyzers.items()
+            for token in dict.fromkeys(analyzer.analyze(question))
+        ]
+        if not terms:
+            return {}
+        searcher = self._index.searcher()
+        hits = searcher.search(tantivy.Query.boolean_query(terms), count, count=False).hits
+        addresses = [address for _, address in hits]
+        ids = searcher.fast_field_values("id", addresses) if addresses else []
+        return {int(chunk_id): float(score) for chunk_id, (score, _) in zip(ids, hits, strict=True)}
+
+    def _open(self) -> Any:
+        import tantivy
+
+        if self._folder is None:
+            index = tantivy.Index(_schema())
+        else:
+            note = self._folder / "contents.json"
+            if not note.exists():
+                return self._make_anew()
+            content = json.loads(note.read_text(encoding="utf-8"))
+            if content["layout"] != _LAYOUT:
+                return self._make_anew()
+            index = tantivy.Index.open(str(self._folder / "tantivy"))
+            self._contents = set(content["contents"])
+        return self._ready(index)
+
+    def _make_anew(self) -> Any:
+        import tantivy
+
+        assert self._folder is not None
+        self._contents = set()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        (self._folder / "tantivy").mkdir(parents=True)
+        self._note_contents()
+        return self._ready(tantivy.Index(_schema(), path=str(self._folder / "tantivy")))
+
+    def _ready(self, index: Any) -> Any:
+        for code, analyzer in self._analyzers.items():
+            index.register_tokenizer(code, analyzer)
+        return index
+
+    def _note_contents(self) -> None:
+        if self._folder is None:
+            return
+        fresh = self._folder / "contents.json.new"
+        fresh.write_text(json.dumps({"layout": _LAYOUT, "contents": sorted(self._contents)}), encoding="utf-8")
+        fresh.replace(self._folder / "contents.json")
+
+
+def _field(language: str) -> str:
+    return f"body_{language}"
+
+
+def _schema() -> Any:
+    """One field a language: its stemmer and its own word frequencies."""
+    import tantivy
+
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field("id", stored=False, indexed=True, fast=True)
+    builder.add_text_field("content", stored=False, tokenizer_name="raw", index_option="basic")
+    for code in (*STEMMERS, OTHER):
+        builder.add_text_field(_field(code), stored=False, tokenizer_name=code, index_option="freq")
+    return builder.build()
+
+
+def _analyzer(language: str) -> Any:
+    """Words in lower case, without the language's stop words, stemmed, then without accents: a stemmer needs the
+    accents, a hurried reader leaves them out."""
+    import tantivy
+
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    builder = builder.filter(tantivy.Filter.remove_long(_MAX_TOKEN_BYTES)).filter(tantivy.Filter.lowercase())
+    if language != OTHER:
+        builder = builder.filter(tantivy.Filter.stemmer(STEMMERS[language]))
+    return builder.filter(tantivy.Filter.ascii_fold()).build()
+
+
+def _document(chunk_id: int, sha256: str, language: str, text: str) -> Any:
+    import tantivy
+
+    document = tantivy.Document()
+    document.add_integer("id", chunk_id)
+    document.add_text("content", sha256)
+    document.add_text(_field(language if language in STEMMERS else OTHER), text)
+    return document

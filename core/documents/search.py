@@ -1,0 +1,83 @@
+"""A question finds its passages: by meaning (vectors) and by words (BM25), their scores fused.
+
+Scores are fused rather than ranks: the vectors of an English model know little of other languages, and ranks would
+give a bad list the weight of a good one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.documents.embeddings import Embedder
+from core.documents.lexical import LexicalIndex
+from core.documents.store import Store
+from core.documents.vectors import VectorIndex
+
+# Candidates taken from each side; more changed no result on 1,224 questions over 240 articles' chunks.
+_CANDIDATES = 50
+_DENSE_WEIGHT = 0.5
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A passage found. `start` and `end` are character offsets in the text of page `page` (from 1); `score` is
+    the fused score, at most 1."""
+
+    rank: int
+    chunk_id: int
+    source: str
+    sha256: str
+    page: int
+    start: int
+    end: int
+    score: float
+    text: str
+
+
+class Searcher:
+    """Search over what a store shows. `sync` brings the indexes up to the store."""
+
+    def __init__(self, store: Store, embedder: Embedder, lexical: LexicalIndex, *, owns_lexical: bool) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._vectors = VectorIndex()
+        self._lexical = lexical
+        self._owns_lexical = owns_lexical
+
+    def sync(self) -> None:
+        """Bring the indexes up to the store; a reader leaves the lexical folder to its writer."""
+        self._vectors.sync(self._store)
+        if self._owns_lexical:
+            self._lexical.sync(self._store)
+
+    def search(self, question: str, top_k: int) -> list[Hit]:
+        """The `top_k` best passages, best first. Raises DocumentError `embedder_failed`."""
+        if not question.strip() or not len(self._vectors):
+            return []
+        vector = self._embedder.embed([question], urgent=True)[0]
+        lexical = self._lexical.search(question, _CANDIDATES)
+        dense = self._vectors.search(vector, _CANDIDATES)
+        dense |= self._vectors.scores(vector, [chunk_id for chunk_id in lexical if chunk_id not in dense])
+        fused = fuse(dense, lexical)
+        # Twice as many as asked for: a document may have gone since the indexes were brought up to date.
+        best = sorted(fused, key=lambda chunk_id: -fused[chunk_id])[: 2 * top_k]
+        stored = self._store.chunks(best)
+        found = [stored[chunk_id] for chunk_id in best if chunk_id in stored][:top_k]
+        return [
+            Hit(rank, chunk.id, chunk.source, chunk.sha256, chunk.page, chunk.start, chunk.end,
+                round(fused[chunk.id], 4), chunk.text)
+            for rank, chunk in enumerate(found, start=1)
+        ]
+
+
+def fuse(dense: dict[int, float], lexical: dict[int, float]) -> dict[int, float]:
+    """One score from 0 to 1 for each chunk of `dense`, from its cosine and its BM25 score (0 where absent): the
+    mean of both, each spread over 0 to 1 among the candidates."""
+    lowest, highest = min(dense.values()), max(dense.values())
+    spread = highest - lowest or 1.0
+    most = max(lexical.values(), default=0.0) or 1.0
+    return {
+        chunk_id: _DENSE_WEIGHT * (cosine - lowest) / spread
+        + (1 - _DENSE_WEIGHT) * lexical.get(chunk_id, 0.0) / most
+        for chunk_id, cosine in dense.items()
+    }

@@ -1,0 +1,316 @@
+"""The truth: one SQLite file with documents, page texts, chunks, vectors and job states.
+
+A *content* is what a file holds, known by its SHA-256; a *document* is a name in the folder that shows a
+content. Two names of one content share its pages, chunks and vectors. Knows nothing of FAISS, Tantivy, files
+or models. Safe for several threads and processes: every operation is one short transaction of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from core.documents.chunking import Chunk
+from core.documents.events import Reason
+from core.errors import DocumentError
+
+SCHEMA_VERSION = 1
+_BUSY_SECONDS = 30.0
+
+State = Literal["queued", "parsing", "embedding", "indexed", "no_text", "failed"]
+Vectors = npt.NDArray[np.float32]
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE contents (
+    sha256 TEXT PRIMARY KEY, pages INTEGER NOT NULL, chunks INTEGER NOT NULL,
+    embedder TEXT NOT NULL, vectors BLOB NOT NULL  -- float16, (chunks, dim), rows in the order of chunk ids
+);
+CREATE TABLE pages (
+    sha256 TEXT NOT NULL REFERENCES contents ON DELETE CASCADE, number INTEGER NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (sha256, number)
+) WITHOUT ROWID;
+CREATE TABLE chunks (  -- ids are never used again, so a derived index can never name the wrong chunk
+    id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL REFERENCES contents ON DELETE CASCADE,
+    page INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, language TEXT NOT NULL
+);
+CREATE INDEX chunks_of_content ON chunks (sha256);
+CREATE TABLE documents (
+    source TEXT PRIMARY KEY,  -- path below the folder, with /
+    sha256 TEXT,              -- the content that search shows; NULL before the first one is ready
+    file_sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL,
+    state TEXT NOT NULL, reason TEXT, done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX documents_of_content ON documents (sha256);
+CREATE TABLE trash (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, path TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class StoredDocument:
+    """A row of the table the user sees."""
+
+    source: str
+    sha256: str | None
+    file_sha256: str
+    size_bytes: int
+    modified_ns: int
+    state: State
+    reason: Reason | None
+    done: int  # pages while parsing, passages while embedding
+    total: int  # passages while embedding
+    pages: int
+    chunks: int
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    id: int
+    source: str
+    sha256: str
+    page: int
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Trashed:
+    id: int
+    source: str
+    path: Path
+
+
+class Store:
+    """The store of one data folder; made when it does not exist."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        with self._transaction(write=True) as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise DocumentError("store_version", path=str(path))
+
+    @contextlib.contextmanager
+    def _transaction(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection of its own for one transaction: opening costs 0.1 ms and no thread has to share."""
+        db = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield db
+            db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if "disk is full" in str(error):
+                raise DocumentError("disk_full") from error
+            raise
+        except sqlite3.DatabaseError as error:
+            raise DocumentError("store_damaged", path=str(self._path)) from error
+        finally:
+            db.close()  # rolls back what was not committed
+
+    # Documents.
+
+    def documents(self) -> list[StoredDocument]:
+        """All documents, by name."""
+        with self._transaction() as db:
+            rows = db.execute(f"{_SELECT_DOCUMENT} ORDER BY source").fetchall()
+        return [_document(row) for row in rows]
+
+    def document(self, source: str) -> StoredDocument | None:
+        with self._transaction() as db:
+            row = db.execute(f"{_SELECT_DOCUMENT} WHERE source = ?", (source,)).fetchone()
+        return _document(row) if row else None
+
+    def source_of(self, file_sha256: str) -> str | None:
+        """A document whose file has this content already, unless it failed."""
+        with self._transaction() as db:
+            row = db.execute(
+                "SELECT source FROM documents WHERE file_sha256 = ? AND state <> 'failed' ORDER BY source",
+                (file_sha256,),
+            ).fetchone()
+        return row["source"] if row else None
+
+    def queue(self, source: str, file_sha256: str, size_bytes: int, modified_ns: int) -> None:
+        """Note a new or changed file. A content shown so far stays until the new one is ready."""
+        with self._transaction(write=True) as db:
+            db.execute(
+                "INSERT INTO documents (source, file_sha256, size_bytes, modified_ns, state)"
+                " VALUES (?, ?, ?, ?, 'queued') ON CONFLICT (source) DO UPDATE SET file_sha256 = excluded.file_sha256,"
+                " size_bytes = excluded.size_bytes, modified_ns = excluded.modified_ns, state = 'queued',"
+                " reason = NULL, done = 0, total = 0",
+                (source, file_sha256, size_bytes, modified_ns),
+            )
+
+    def touch(self, source: str, modified_ns: int) -> None:
+        """The same content with another time."""
+        with self._transaction(write=True) as db:
+            db.execute("UPDATE documents SET modified_ns = ? WHERE source = ?", (modified_ns, source))
+
+    def pending(self) -> list[str]:
+        """Documents whose work is not finished, also from before a restart."""
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT source FROM documents WHERE state IN ('queued', 'parsing', 'embedding') ORDER BY source"
+            ).fetchall()
+        return [row["source"] for row in rows]
+
+    def set_progress(self, source: str, state: State, done: int = 0, total: int = 0) -> None:
+        with self._transaction(write=True) as db:
+            db.execute("UPDATE documents SET state = ?, done = ?, total = ? WHERE source = ?",
+                       (state, done, total, source))
+
+    def fail(self, source: str, reason: Reason) -> None:
+        """Nothing of this file can be shown; what was shown before under its name is not true any more."""
+        with self._transaction(write=True) as db:
+            db.execute("UPDATE documents SET state = 'failed', reason = ?, sha256 = NULL WHERE source = ?",
+                       (json.dumps([reason.code, reason.values]), source))
+            _drop_orphans(db)
+
+    def remove(self, source: str) -> None:
+        with self._transaction(write=True) as db:
+            db.execute("DELETE FROM documents WHERE source = ?", (source,))
+            _drop_orphans(db)
+
+    # Contents.
+
+    def has_content(self, sha256: str, embedder: str) -> bool:
+        with self._transaction() as db:
+            return db.execute("SELECT 1 FROM contents WHERE sha256 = ? AND embedder = ?",
+                              (sha256, embedder)).fetchone() is not None
+
+    def add_content(self, sha256: str, pages: Sequence[str], chunks: Sequence[Chunk], languages: Sequence[str],
+                    embedder: str, vectors: Vectors) -> None:
+        """Write a content whole, in one transaction. `vectors`: float32, (len(chunks), dim), unit length."""
+        with self._transaction(write=True) as db:
+            db.execute("DELETE FROM contents WHERE sha256 = ?", (sha256,))
+            db.execute("INSERT INTO contents VALUES (?, ?, ?, ?, ?)",
+                       (sha256, len(pages), len(chunks), embedder, vectors.astype(np.float16).tobytes()))
+            db.executemany("INSERT INTO pages VALUES (?, ?, ?)",
+                           ((sha256, number, text) for number, text in enumerate(pages, start=1)))
+            db.executemany(
+                "INSERT INTO chunks (sha256, page, start, end, language) VALUES (?, ?, ?, ?, ?)",
+                ((sha256, chunk.page, chunk.start, chunk.end, language)
+                 for chunk, language in zip(chunks, languages, strict=True)),
+            )
+            # Seen by nobody until a document shows it, so the generation stays.
+
+    def show_content(self, source: str, sha256: str) -> StoredDocument | None:
+        """Let a document show a content that is complete; contents no document shows any more go. None when
+        the document was removed or its file changed meanwhile."""
+        with self._transaction(write=True) as db:
+            db.execute(
+                "UPDATE documents SET sha256 = :sha256, reason = NULL, state = CASE (SELECT chunks FROM contents"
+                " WHERE sha256 = :sha256) WHEN 0 THEN 'no_text' ELSE 'indexed' END"
+                " WHERE source = :source AND file_sha256 = :sha256", {"source": source, "sha256": sha256})
+            _drop_orphans(db)
+            row = db.execute(f"{_SELECT_DOCUMENT} WHERE source = ? AND documents.sha256 = ?",
+                             (source, sha256)).fetchone()
+        return _document(row) if row else None
+
+    def shown_contents(self) -> set[str]:
+        """The contents that search must know: exactly those shown by some document."""
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT DISTINCT sha256 FROM documents JOIN contents USING (sha256) WHERE chunks > 0").fetchall()
+        return {row["sha256"] for row in rows}
+
+    def vectors(self, sha256: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]:
+        """Chunk ids, (n,), and their vectors, float16, (n, dim); both empty when the content is gone."""
+        with self._transaction() as db:
+            ids = db.execute("SELECT id FROM chunks WHERE sha256 = ? ORDER BY id", (sha256,)).fetchall()
+            row = db.execute("SELECT vectors FROM contents WHERE sha256 = ?", (sha256,)).fetchone()
+        if not ids or row is None:
+            return np.empty(0, np.int64), np.empty((0, 0), np.float16)
+        matrix = np.frombuffer(row["vectors"], np.float16).reshape(len(ids), -1)
+        return np.array([chunk["id"] for chunk in ids], np.int64), matrix
+
+    def texts(self, sha256: str) -> list[tuple[int, str, str]]:
+        """Chunk id, language and text of every chunk of a content."""
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT id, language, substr(text, start + 1, end - start) AS chunk_text FROM chunks"
+                " JOIN pages ON pages.sha256 = chunks.sha256 AND pages.number = chunks.page"
+                " WHERE chunks.sha256 = ? ORDER BY id", (sha256,)).fetchall()
+        return [(row["id"], row["language"], row["chunk_text"]) for row in rows]
+
+    def chunks(self, ids: Iterable[int]) -> dict[int, StoredChunk]:
+        """Chunks by id, each under the first name that shows it; ids that no document shows are left out."""
+        found = {}
+        with self._transaction() as db:
+            for chunk_id in ids:
+                row = db.execute(
+                    "SELECT id, chunks.sha256, page, start, end, substr(text, start + 1, end - start) AS chunk_text,"
+                    " (SELECT min(source) FROM documents WHERE documents.sha256 = chunks.sha256) AS source"
+                    " FROM chunks JOIN pages ON pages.sha256 = chunks.sha256 AND pages.number = chunks.page"
+                    " WHERE id = ?", (chunk_id,)).fetchone()
+                if row and row["source"] is not None:
+                    found[chunk_id] = StoredChunk(row["id"], row["source"], row["sha256"], row["page"],
+                                                  row["start"], row["end"], row["chunk_text"])
+        return found
+
+    def page_text(self, sha256: str, page: int) -> str | None:
+        with self._transaction() as db:
+            row = db.execute("SELECT text FROM pages WHERE sha256 = ? AND number = ?", (sha256, page)).fetchone()
+        return row["text"] if row else None
+
+    # Trash and notes.
+
+    def add_trash(self, source: str, path: Path) -> Trashed:
+        with self._transaction(write=True) as db:
+            row_id = db.execute("INSERT INTO trash (source, path) VALUES (?, ?)", (source, str(path))).lastrowid
+        assert row_id is not None
+        return Trashed(row_id, source, path)
+
+    def trash(self) -> list[Trashed]:
+        """What can be brought back, last removed first."""
+        with self._transaction() as db:
+            rows = db.execute("SELECT id, source, path FROM trash ORDER BY id DESC").fetchall()
+        return [Trashed(row["id"], row["source"], Path(row["path"])) for row in rows]
+
+    def forget_trash(self, trash_id: int) -> None:
+        with self._transaction(write=True) as db:
+            db.execute("DELETE FROM trash WHERE id = ?", (trash_id,))
+
+    def note(self, key: str) -> str | None:
+        with self._transaction() as db:
+            row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row["value"] if row else None
+
+    def set_note(self, key: str, value: str) -> None:
+        with self._transaction(write=True) as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+_SELECT_DOCUMENT = (
+    "SELECT documents.*, coalesce(contents.pages, 0) AS pages, coalesce(contents.chunks, 0) AS chunks"
+    " FROM documents LEFT JOIN contents ON contents.sha256 = documents.sha256"
+)
+
+
+def _document(row: sqlite3.Row) -> StoredDocument:
+    reason = Reason(*json.loads(row["reason"])) if row["reason"] else None
+    return StoredDocument(row["source"], row["sha256"], row["file_sha256"], row["size_bytes"], row["modified_ns"],
+                          row["state"], reason, row["done"], row["total"], row["pages"], row["chunks"])
+
+
+def _drop_orphans(db: sqlite3.Connection) -> None:
+    """Delete contents that no document shows or waits for."""
+    db.execute("DELETE FROM contents WHERE sha256 NOT IN (SELECT sha256 FROM documents WHERE sha256 IS NOT NULL)"
+               " AND sha256 NOT IN (SELECT file_sha256 FROM documents)")
