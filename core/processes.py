@@ -81,15 +81,19 @@ def resident_bytes(pid: int) -> int:
 
 
 def end(child: subprocess.Popen[bytes], *, grace_seconds: float = 3.0) -> None:
-    """End a child and its children: close its stdin (our children leave then), terminate, then kill."""
+    """End a child and its children: close its stdin (our children leave then), terminate, then kill.
+
+    Each step has `grace_seconds`; a child without a pipe is terminated at once.
+    """
     family: list[psutil.Process] = []
     with contextlib.suppress(psutil.Error):
         family = psutil.Process(child.pid).children(recursive=True)
-    close_pipe(child.stdin)
-    for ask in (None, child.terminate, child.kill):
-        if ask is not None:
-            with contextlib.suppress(OSError):
-                ask()
+    steps = [child.terminate, child.kill]
+    if child.stdin is not None:
+        steps.insert(0, child.stdin.close)
+    for ask in steps:
+        with contextlib.suppress(OSError):
+            ask()
         try:
             child.wait(timeout=grace_seconds)
             break

@@ -38,9 +38,12 @@ class ChatRequest:
 
 @dataclass(frozen=True)
 class ModelInfo:
+    """`remote` models run on someone else's machine: never chosen unless the user asks."""
+
     name: str
     size_bytes: int = 0
     family: str = ""
+    remote: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """What the header says. `state` is ready, starting or missing_model; `note` is a locale key or empty."""
+    """What the header says. `state` is ready or starting; `note` is a locale key or empty."""
 
     engine: str
     model: str
