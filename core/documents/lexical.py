@@ -26,11 +26,13 @@ _log = logging.getLogger(__name__)
 class LexicalIndex:
     """Words of the contents a store shows. Safe for several threads.
 
-    `folder` None keeps the index in memory. Only the holder of the data folder's writer lock may `sync` a folder.
+    Only the holder of the data folder's writer lock may be `writable`; a reader takes the folder as it is, and
+    an index in memory, filled by its own `sync`, where there is none.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        self._folder: Path | None = folder
+        self._writable = writable
         self._analyzers = {code: _analyzer(code) for code in (*STEMMERS, OTHER)}
         self._contents: set[str] = set()
         self._lock = threading.Lock()
@@ -41,7 +43,10 @@ class LexicalIndex:
             self._index = self._make_anew()
 
     def sync(self, store: Store) -> None:
-        """Hold exactly the contents the store shows."""
+        """Hold exactly the contents the store shows; a reader of a folder follows what its writer committed."""
+        if self._folder is not None and not self._writable:
+            self._index.reload()
+            return
         shown = store.shown_contents()
         with self._lock:
             if shown == self._contents:
@@ -79,24 +84,24 @@ class LexicalIndex:
     def _open(self) -> Any:
         import tantivy
 
-        if self._folder is None:
-            index = tantivy.Index(_schema())
-        else:
-            note = self._folder / "contents.json"
-            if not note.exists():
-                return self._make_anew()
-            content = json.loads(note.read_text(encoding="utf-8"))
-            if content["layout"] != _LAYOUT:
-                return self._make_anew()
-            index = tantivy.Index.open(str(self._folder / "tantivy"))
-            self._contents = set(content["contents"])
+        assert self._folder is not None
+        note = self._folder / "contents.json"
+        if not note.exists():
+            return self._make_anew()
+        content = json.loads(note.read_text(encoding="utf-8"))
+        if content["layout"] != _LAYOUT:
+            return self._make_anew()
+        index = tantivy.Index.open(str(self._folder / "tantivy"))
+        self._contents = set(content["contents"])
         return self._ready(index)
 
     def _make_anew(self) -> Any:
         import tantivy
 
-        assert self._folder is not None
         self._contents = set()
+        if not self._writable or self._folder is None:
+            self._folder = None
+            return self._ready(tantivy.Index(_schema()))
         shutil.rmtree(self._folder, ignore_errors=True)
         (self._folder / "tantivy").mkdir(parents=True)
         self._note_contents()

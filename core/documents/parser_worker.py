@@ -1,7 +1,8 @@
-"""The child that reads files: `python -m core.documents.parser_worker`.
+"""The child that opens documents: `python -m core.documents.parser_worker`.
 
-One JSON request a line on stdin, `{"path", "attempt"}`; one JSON answer a line on stdout: `{"page": text}` for
-each page, then `{"end": page_count}` or `{"error": code, "values": {…}}`. It ends when stdin closes.
+One JSON request a line on stdin, `{"path", "attempt"}` for the texts of all pages or `{"path", "render", "start",
+"end"}` for one page's picture; one JSON answer a line on stdout: `{"page": text}` each or `{"picture": data URI}`,
+then `{"end": true}`, or `{"error": code, "values": {…}}`. It ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from core.documents.parsers import read_pages
+from core.documents.rendering import render_page
 from core.errors import DocumentError
 
 
 def main() -> None:
     answers = protocol_output()
     for line in sys.stdin.buffer:
-        request = json.loads(line)
-        serve(Path(request["path"]), int(request["attempt"]), answers)
+        serve(json.loads(line), answers)
 
 
 def protocol_output() -> IO[bytes]:
@@ -31,14 +33,12 @@ def protocol_output() -> IO[bytes]:
     return answers
 
 
-def serve(path: Path, attempt: int, answers: IO[bytes]) -> None:
+def serve(request: dict[str, Any], answers: IO[bytes]) -> None:
     """Answer one request."""
-    count = 0
     try:
-        for text in read_pages(path, attempt):
-            count += 1
-            send(answers, {"page": text})
-        send(answers, {"end": count})
+        for answer in results(request):
+            send(answers, answer)
+        send(answers, {"end": True})
     except DocumentError as error:
         send(answers, {"error": error.code, "values": error.values})
     except FileNotFoundError:
@@ -51,6 +51,15 @@ def serve(path: Path, attempt: int, answers: IO[bytes]) -> None:
         # A bug of ours or of a reader: the traceback goes to the log, the file fails alone.
         traceback.print_exc()
         send(answers, {"error": "parser_crashed", "values": {}})
+
+
+def results(request: dict[str, Any]) -> Iterator[dict[str, object]]:
+    path = Path(request["path"])
+    if "render" in request:
+        yield {"picture": render_page(path, request["render"], request["start"], request["end"])}
+        return
+    for text in read_pages(path, request["attempt"]):
+        yield {"page": text}
 
 
 def send(answers: IO[bytes], answer: dict[str, object]) -> None:

@@ -37,18 +37,16 @@ class Hit:
 class Searcher:
     """Search over what a store shows. `sync` brings the indexes up to the store."""
 
-    def __init__(self, store: Store, embedder: Embedder, lexical: LexicalIndex, *, owns_lexical: bool) -> None:
+    def __init__(self, store: Store, embedder: Embedder, lexical: LexicalIndex) -> None:
         self._store = store
         self._embedder = embedder
         self._vectors = VectorIndex()
         self._lexical = lexical
-        self._owns_lexical = owns_lexical
 
     def sync(self) -> None:
-        """Bring the indexes up to the store; a reader leaves the lexical folder to its writer."""
+        """Bring the indexes up to the store."""
         self._vectors.sync(self._store)
-        if self._owns_lexical:
-            self._lexical.sync(self._store)
+        self._lexical.sync(self._store)
 
     def search(self, question: str, top_k: int) -> list[Hit]:
         """The `top_k` best passages, best first. Raises DocumentError `embedder_failed`."""

@@ -1,0 +1,69 @@
+"""The Documents half, put together: store, library, embedder and search over one data folder.
+
+One process writes, held by an OS lock on `writer.lock`; any number read beside it.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from core.documents.embeddings import Embedder
+from core.documents.indexing import Indexer
+from core.documents.lexical import LexicalIndex
+from core.documents.library import Library
+from core.documents.search import Hit, Searcher
+from core.documents.store import Store
+from core.errors import DocumentError
+from core.settings import Settings
+
+
+class Collection:
+    """Everything about the documents of one data folder. A context manager: leaving it ends the children.
+
+    `writable` tells whether this process is the writer; a reader's `library` refuses.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(settings.data_dir / "writer.lock")
+        try:
+            self._lock.acquire(timeout=0)
+            self.writable = True
+        except Timeout:
+            self.writable = False
+        try:
+            self.store = Store(settings.store_path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self.embedder = Embedder(settings)
+        self._indexer = Indexer(settings, self.store, self.embedder)
+        self._library = Library(settings, self.store, self._indexer)
+        lexical = LexicalIndex(settings.data_dir / "lexical", writable=self.writable)
+        self.searcher = Searcher(self.store, self.embedder, lexical)
+
+    @property
+    def library(self) -> Library:
+        """Raises DocumentError `store_held` when another process writes to this data folder."""
+        if not self.writable:
+            raise DocumentError("store_held", path=str(self.settings.data_dir.resolve()))
+        return self._library
+
+    def search(self, question: str, top_k: int | None = None) -> list[Hit]:
+        """The best passages; `top_k` from the settings when not given."""
+        return self.searcher.search(question, top_k or self.settings.top_k)
+
+    def close(self) -> None:
+        self._indexer.close()
+        self.embedder.close()
+        self._lock.release()
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.close()
