@@ -1,9 +1,9 @@
 """Runs someone else's program so that it cannot outlive us: `python -m core.guard COMMAND [ARGUMENT…]`.
 
-A program of ours ends when its standard input closes; others, like `ollama serve`, do not look. The guard stands
-between: it starts the command, and when its own input closes (even because its parent was killed) it ends the
-command with all its children. The command's output goes to the guard's stderr, which is the log. Knows no
-particular program.
+A program of ours ends when its standard input closes; others, like `ollama serve`, do not look. The guard
+stands between: it starts the command, and when its own input closes (even because its parent was killed) it
+ends the command with all its children. The command's output goes to the guard's stderr, which is the log.
+Knows no particular program.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(command: Sequence[str]) -> int:
 
 
 def _watch_input(closed: threading.Event) -> None:
-    # os.read, not sys.stdin: a thread blocked in a buffered reader holds its lock, and the interpreter aborts.
+    # Not sys.stdin: a thread blocked in it holds its lock, and the interpreter aborts at the end.
     while os.read(0, 1024):
         pass
     closed.set()

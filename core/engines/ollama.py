@@ -1,8 +1,8 @@
 """The Ollama engine: its native API, because only there can the context size be set and checked.
 
 Speaks through `ollama.AsyncClient`, whose errors become EngineErrors here and nowhere else. Knows nothing of
-prompts or citations, and starts no process (see `choice.py`). An AsyncClient belongs to one event loop, so each
-call makes its own and closes it: it opens no connection before it is asked to, and costs a millisecond.
+prompts or citations, and starts no process (see `choice.py`). An AsyncClient belongs to one event loop, so
+each call makes its own and closes it.
 """
 
 from __future__ import annotations
@@ -83,10 +83,11 @@ class OllamaEngine:
             with self._translated():
                 listed = (await client.list()).models
             details = await asyncio.gather(*(self._details(client, model) for model in listed))
-        self._details_by_name = {model.model or "": known for model, known in zip(listed, details, strict=True)}
+        pairs = list(zip(listed, details, strict=True))
+        self._details_by_name = {model.model or "": known for model, known in pairs}
         return [
             ModelInfo(model.model or "", int(model.size or 0), known.family, known.remote)
-            for model, known in zip(listed, details, strict=True)
+            for model, known in pairs
             if known.can_chat
         ]
 
@@ -155,7 +156,7 @@ class OllamaEngine:
         digest = listed.digest or ""
         if digest not in self._details_by_digest:
             try:
-                # Not `client.show`: its answer leaves out `remote_host`, which says whether words leave the machine.
+                # Not `client.show`: its answer leaves out `remote_host`, and with it whether words leave here.
                 shown = await self._json(client, "POST", "/api/show", {"model": listed.model})
             except EngineError:
                 return ModelDetails(family, None, remote=False)
@@ -167,7 +168,9 @@ class OllamaEngine:
             )
         return self._details_by_digest[digest]
 
-    async def _json(self, client: AsyncClient, method: str, path: str, body: object = None) -> Mapping[str, Any]:
+    async def _json(
+        self, client: AsyncClient, method: str, path: str, body: object = None
+    ) -> Mapping[str, Any]:
         with self._translated():
             answer = (await client._request_raw(method, path, json=body)).json()
         if not isinstance(answer, dict):

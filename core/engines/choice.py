@@ -1,0 +1,154 @@
+"""Which engine answers: Ollama where it runs, or can be started, and has a model; else the passages alone.
+
+Knows what to tell the user about the choice, as locale keys, and nothing of chats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from core import processes
+from core.engines.base import Engine, EngineStatus, ModelInfo
+from core.engines.hosts import is_loopback
+from core.engines.ollama import OllamaEngine, full_name
+from core.engines.passages import PassagesEngine
+from core.errors import EngineError
+from core.settings import Settings
+
+ENGINES = (OllamaEngine.name, PassagesEngine.name)
+START_SECONDS = 20.0  # `ollama serve` answers within 2 s on an idle machine; a cold, busy disk takes longer
+POLL_SECONDS = 0.25
+END_SECONDS = 5.0  # for Ollama to unload its models before it is killed
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine and what the header says of it. `models` are Ollama's chat models, empty without Ollama."""
+
+    engine: Engine
+    status: EngineStatus
+    models: list[ModelInfo]
+
+
+class EngineChooser:
+    """Chooses an engine, starting Ollama when it is installed but not running. What it started ends with
+    `close`, or with this process however that ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._child: subprocess.Popen[bytes] | None = None
+        self._status = EngineStatus(OllamaEngine.name, settings.ollama_model, "starting")
+
+    @property
+    def status(self) -> EngineStatus:
+        """The last choice, or `starting` while the first one, or a start of Ollama, is under way."""
+        return self._status
+
+    async def choose(self) -> Choice:
+        """The best engine available now; never fails, for there is always one. Takes up to 20 s when Ollama
+        has to be started."""
+        wanted = self._settings.ollama_model
+        try:
+            ollama = OllamaEngine(self._settings)
+            missing = await self._start_unless_running(ollama)
+            if missing is not None:
+                return self._chosen(_passages(missing))
+            return self._chosen(_best(ollama, await ollama.models(), wanted))
+        except EngineError:
+            note = _note("engine.note_unreachable", host=self._settings.ollama_host)
+            return self._chosen(_passages(note))
+
+    async def with_model(self, engine_name: str, model: str = "") -> Choice:
+        """The engine the user named, with the model the user named (default: the settings').
+
+        Raises EngineError `engine_unknown`, `engine_unreachable`, `engine_model_missing`, or what listing the
+        models raises.
+        """
+        if engine_name not in ENGINES:
+            raise EngineError("engine_unknown", engine=engine_name, known=", ".join(ENGINES))
+        if engine_name == PassagesEngine.name:
+            return self._chosen(_passages(EngineStatus(PassagesEngine.name, "", "ready")))
+        ollama = OllamaEngine(self._settings)
+        if await self._start_unless_running(ollama) is not None:
+            raise EngineError("engine_unreachable", host=ollama.url)
+        wanted = model or self._settings.ollama_model
+        models = await ollama.models()
+        found = _named(models, wanted)
+        if found is None:
+            raise EngineError("engine_model_missing", model=wanted)
+        return self._chosen(Choice(ollama, EngineStatus(ollama.name, found.name, "ready"), models))
+
+    def close(self) -> None:
+        """End what we started; nothing else."""
+        child, self._child = self._child, None
+        if child is not None:
+            processes.end(child, grace_seconds=END_SECONDS)
+
+    def _chosen(self, choice: Choice) -> Choice:
+        self._status = choice.status
+        return choice
+
+    async def _start_unless_running(self, ollama: OllamaEngine) -> EngineStatus | None:
+        """None when Ollama answers; else the status that says why it does not."""
+        if await ollama.version() is not None:
+            return None
+        if not is_loopback(ollama.url):
+            return _note("engine.note_unreachable", host=ollama.url)
+        program = shutil.which("ollama")
+        if program is None:
+            return _note("engine.note_no_engine", model=self._settings.ollama_model)
+        self._status = replace(self._status, engine=ollama.name, state="starting", note="", note_values={})
+        return await self._start(ollama, program)
+
+    async def _start(self, ollama: OllamaEngine, program: str) -> EngineStatus | None:
+        log_path = self._settings.logs_dir / "ollama.log"
+        if self._child is None or self._child.poll() is not None:
+            self._child = processes.start(
+                processes.python_module("core.guard", program, "serve"),
+                log_path=log_path,
+                environment={"OLLAMA_HOST": urlsplit(ollama.url).netloc},
+            )
+        give_up = time.monotonic() + START_SECONDS
+        while time.monotonic() < give_up and self._child.poll() is None:
+            if await ollama.version() is not None:
+                return None
+            await asyncio.sleep(POLL_SECONDS)
+        self.close()
+        return _note("engine.note_start_failed", log=str(log_path))
+
+
+def _best(ollama: OllamaEngine, models: list[ModelInfo], wanted: str) -> Choice:
+    """The wanted model, else one of its family, else the one changed last.
+
+    A model on someone else's machine is only ever the user's own choice: the documents would leave this one.
+    """
+    found = _named(models, wanted)
+    if found is not None:
+        return Choice(ollama, EngineStatus(ollama.name, found.name, "ready"), models)
+    local = [model for model in models if not model.remote]
+    if not local:
+        return _passages(_note("engine.note_no_models", model=wanted), models)
+    base = wanted.split(":", 1)[0]
+    other = next((model for model in local if model.name.split(":", 1)[0] == base), local[0])
+    values = {"model": other.name, "wanted": wanted}
+    return Choice(
+        ollama, EngineStatus(ollama.name, other.name, "ready", "engine.note_other_model", values), models
+    )
+
+
+def _named(models: list[ModelInfo], name: str) -> ModelInfo | None:
+    return next((model for model in models if full_name(model.name) == full_name(name)), None)
+
+
+def _note(key: str, **values: str) -> EngineStatus:
+    """The status of answering without a model, and why."""
+    return EngineStatus(PassagesEngine.name, "", "ready", key, values)
+
+
+def _passages(status: EngineStatus, models: list[ModelInfo] | None = None) -> Choice:
+    return Choice(PassagesEngine(), status, models or [])
