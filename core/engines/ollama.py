@@ -156,7 +156,7 @@ class OllamaEngine:
         digest = listed.digest or ""
         if digest not in self._details_by_digest:
             try:
-                # Not `client.show`: its answer leaves out `remote_host`, and with it whether words leave here.
+                # `client.show` would leave out `remote_host`, which says whether words leave this machine.
                 shown = await self._json(client, "POST", "/api/show", {"model": listed.model})
             except EngineError:
                 return ModelDetails(family, None, remote=False)

@@ -93,8 +93,8 @@ def best_sentences(question: str, passages: Sequence[Passage]) -> list[Quote]:
 
 
 def as_plain_markdown(text: str) -> str:
-    """`text`, cut if very long, so that Markdown shows its characters and none of them becomes markup, a link,
-    an image, a formula or a citation."""
+    """`text`, cut if very long, so that Markdown shows its characters and none of them becomes markup, a
+    link, an image, a formula or a citation."""
     if len(text) > MAX_SENTENCE_CHARS:
         text = text[:MAX_SENTENCE_CHARS].rsplit(" ", 1)[0] + " …"
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
