@@ -1,0 +1,51 @@
+"""What ended a run, as an error with a sentence. Knows the messages of the libraries that train."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+
+from core.errors import TrainingError
+from core.finetune.config import TrainConfig
+from core.finetune.models import is_network_error
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+DISK_FULL = ("no space left", "os error 28", "disk quota exceeded", "not enough space on the disk")
+
+
+def explain(error: BaseException, config: TrainConfig) -> TrainingError:
+    """The error a user can act on. What nobody foresaw becomes train_crashed with its last line; the whole
+    traceback is in the log."""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    for each in chain:
+        known = recognise(each, config)
+        if known is not None:
+            return known
+    return TrainingError("train_crashed", reason=last_line(error))
+
+
+def recognise(error: BaseException, config: TrainConfig) -> TrainingError | None:
+    if isinstance(error, TrainingError):
+        return error
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or any(part in text for part in OUT_OF_MEMORY):
+        return TrainingError(
+            "train_out_of_memory", model=config.model, batch_size=config.batch_size,
+            max_length=config.max_length,
+        )
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or any(part in text for part in DISK_FULL):
+        return TrainingError("train_disk_full")
+    if is_network_error(error):
+        return TrainingError("train_hub_unreachable", model=config.model)
+    return None
+
+
+def last_line(error: BaseException) -> str:
+    """`ValueError: …`, on one line of at most 300 characters."""
+    lines = "".join(traceback.format_exception_only(error)).split()
+    return " ".join(lines)[:300]

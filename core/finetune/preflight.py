@@ -1,0 +1,151 @@
+"""Before a run: which model suits this machine, and what is known to be impossible on it.
+
+Asks the system, never torch, so the page's process may call it. Knows nothing of how the training is done.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from core.errors import TrainingError
+from core.finetune import models
+from core.finetune.config import TrainConfig
+from core.settings import Settings
+
+GPT_OSS = "openai/gpt-oss-20b"
+SMALL_MODEL = "Qwen/Qwen3-0.6B"
+GIGABYTE = 1_000_000_000
+
+# Memory a gpt-oss needs on one GPU, in bytes. Its experts are no linear layers, so 4-bit quantization leaves
+# them alone and its checkpoint is trained dequantized to 2 bytes a parameter: 20.9 billion make 42 GB, and
+# activations, adapter and optimizer of the default recipe take a few more. Cards sold as
+# "48 GB" report 48.3 or more.
+GPT_OSS_BYTES = {"gpt-oss-20b": 48 * GIGABYTE, "gpt-oss-120b": 250 * GIGABYTE}
+# MXFP4 stores 4.25 bits a parameter (32 four-bit numbers and one shared scale of 8 bits).
+MXFP4_GROWTH = 16 / 4.25
+# What 4-bit loading leaves of 2-byte weights at best: a quarter. Less memory than that cannot work.
+SMALLEST_4BIT_SHARE = 0.25
+
+# Checkpoints and the adapter of the default recipe stay far below; a full disk would end the run at its end.
+MIN_FREE_BYTES = 2 * GIGABYTE
+# The files the hub sends for gpt-oss-20b (13.8 GB), and room for the run.
+GPT_OSS_DOWNLOAD_BYTES = 16 * GIGABYTE
+
+
+@dataclass(frozen=True)
+class Gpu:
+    uuid: str  # what CUDA_VISIBLE_DEVICES takes
+    name: str
+    memory_bytes: int
+
+
+def gpus() -> list[Gpu]:
+    """NVIDIA GPUs as `nvidia-smi` tells them, the largest first; none when it is missing or silent."""
+    command = ["nvidia-smi", "--query-gpu=uuid,memory.total,name", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    found = [parse_gpu(line) for line in told.splitlines() if line.count(",") >= 2]
+    return sorted(found, key=lambda gpu: -gpu.memory_bytes)
+
+
+def parse_gpu(line: str) -> Gpu:
+    """`GPU-3f…, 81559, NVIDIA H100 80GB HBM3`, memory in MiB. A GPU that shares the machine's memory has no
+    number there."""
+    uuid, mebibytes, name = (part.strip() for part in line.split(",", 2))
+    memory = int(mebibytes) * 2**20 if mebibytes.isdigit() else psutil.virtual_memory().total
+    return Gpu(uuid, name, memory)
+
+
+def chosen_gpu() -> str:
+    """CUDA_VISIBLE_DEVICES for a training process: one GPU, for the trainer refuses to see several. The
+    user's own choice comes first, then the GPU with the most memory. Empty without a GPU."""
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if wanted is not None:
+        return wanted.split(",")[0].strip()
+    found = gpus()
+    return found[0].uuid if found else ""
+
+
+def default_model(settings: Settings) -> str:
+    """gpt-oss where this machine can train it, else a small model that trains anywhere."""
+    try:
+        check(TrainConfig(model=GPT_OSS), settings)
+    except TrainingError:
+        return SMALL_MODEL
+    return GPT_OSS
+
+
+def check(config: TrainConfig, settings: Settings) -> None:
+    """Raises TrainingError for what is known to be impossible: train_gpt_oss_needs_gpu, train_no_memory,
+    train_disk_nearly_full, and what `models.local_folder` and `models.inspect_folder` raise."""
+    folder = models.local_folder(config.model)
+    if folder is None:
+        check_memory(config, needed_by_name(config.model))
+        check_disk(hub_cache(), GPT_OSS_DOWNLOAD_BYTES if needs_download(config.model) else 0)
+    else:
+        check_memory(config, needed_by_folder(models.inspect_folder(folder), config))
+    check_disk(settings.runs_dir, MIN_FREE_BYTES)
+
+
+def needed_by_name(model: str) -> int:
+    """Bytes of GPU memory that a hub model is known to need; 0 when nothing is known."""
+    return next((needed for part, needed in GPT_OSS_BYTES.items() if part in model.lower()), 0)
+
+
+def needed_by_folder(model: models.ModelFolder, config: TrainConfig) -> int:
+    """Bytes that the weights of a local model take in memory at the least."""
+    if model.quant_method == "mxfp4":
+        return int(model.weight_bytes * MXFP4_GROWTH)
+    if model.model_type == "gpt_oss" or model.quant_method or not config.load_in_4bit:
+        return model.weight_bytes
+    return int(model.weight_bytes * SMALLEST_4BIT_SHARE)
+
+
+def check_memory(config: TrainConfig, needed_bytes: int) -> None:
+    """A GPU's memory counts where there is one, else the machine's. A gpt-oss of full size is refused
+    without a GPU: one step would take hours."""
+    found = gpus()
+    full_gpt_oss = needed_bytes >= min(GPT_OSS_BYTES.values()) and "gpt-oss" in config.model.lower()
+    if found or full_gpt_oss:
+        available = found[0].memory_bytes if found else 0
+    else:
+        available = psutil.virtual_memory().total
+    if needed_bytes <= available:
+        return
+    raise TrainingError(
+        "train_gpt_oss_needs_gpu" if full_gpt_oss else "train_no_memory",
+        model=config.model, needed_gb=math.ceil(needed_bytes / GIGABYTE),
+        available_gb=round(available / GIGABYTE), small_model=SMALL_MODEL,
+    )
+
+
+def needs_download(model: str) -> bool:
+    """Whether a gpt-oss is still to come from the hub."""
+    folder = hub_cache() / f"models--{model.replace('/', '--')}" / "snapshots"
+    return needed_by_name(model) > 0 and not folder.is_dir()
+
+
+def hub_cache() -> Path:
+    """Where the hub's files are kept."""
+    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
+    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+
+
+def check_disk(folder: Path, needed_bytes: int) -> None:
+    """Room on the disk of a folder that may not exist yet."""
+    existing = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise TrainingError(
+            "train_disk_nearly_full", folder=str(existing),
+            free_gb=round(free / GIGABYTE, 1), needed_gb=round(needed_bytes / GIGABYTE, 1),
+        )
