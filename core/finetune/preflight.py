@@ -28,8 +28,10 @@ GIGABYTE = 1_000_000_000
 # activations, adapter and optimizer of the default recipe take a few more. Cards sold as
 # "48 GB" report 48.3 or more.
 GPT_OSS_BYTES = {"gpt-oss-20b": 48 * GIGABYTE, "gpt-oss-120b": 250 * GIGABYTE}
-# MXFP4 stores 4.25 bits a parameter (32 four-bit numbers and one shared scale of 8 bits).
-MXFP4_GROWTH = 16 / 4.25
+# The same need for each byte of an MXFP4 checkpoint: that of gpt-oss-20b has 13.8 GB.
+MXFP4_GROWTH = 48 / 13.8
+# A gpt-oss that needs more than this is one of the published ones, not a small one made for trying.
+FULL_GPT_OSS_BYTES = 20 * GIGABYTE
 # What 4-bit loading leaves of 2-byte weights at best: a quarter. Less memory than that cannot work.
 SMALLEST_4BIT_SHARE = 0.25
 
@@ -89,10 +91,12 @@ def check(config: TrainConfig, settings: Settings) -> None:
     train_disk_nearly_full, and what `models.local_folder` and `models.inspect_folder` raise."""
     folder = models.local_folder(config.model)
     if folder is None:
-        check_memory(config, needed_by_name(config.model))
+        needed = needed_by_name(config.model)
+        check_memory(config, needed, gpt_oss=needed > 0)
         check_disk(hub_cache(), GPT_OSS_DOWNLOAD_BYTES if needs_download(config.model) else 0)
     else:
-        check_memory(config, needed_by_folder(models.inspect_folder(folder), config))
+        model = models.inspect_folder(folder)
+        check_memory(config, needed_by_folder(model, config), gpt_oss=model.model_type == "gpt_oss")
     check_disk(settings.runs_dir, MIN_FREE_BYTES)
 
 
@@ -110,11 +114,11 @@ def needed_by_folder(model: models.ModelFolder, config: TrainConfig) -> int:
     return int(model.weight_bytes * SMALLEST_4BIT_SHARE)
 
 
-def check_memory(config: TrainConfig, needed_bytes: int) -> None:
+def check_memory(config: TrainConfig, needed_bytes: int, *, gpt_oss: bool) -> None:
     """A GPU's memory counts where there is one, else the machine's. A gpt-oss of full size is refused
     without a GPU: one step would take hours."""
     found = gpus()
-    full_gpt_oss = needed_bytes >= min(GPT_OSS_BYTES.values()) and "gpt-oss" in config.model.lower()
+    full_gpt_oss = gpt_oss and needed_bytes >= FULL_GPT_OSS_BYTES
     if found or full_gpt_oss:
         available = found[0].memory_bytes if found else 0
     else:
