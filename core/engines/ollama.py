@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ class OllamaEngine:
             if known.can_chat
         ]
 
-    async def chat(self, request: ChatRequest) -> AsyncIterator[EngineEvent]:
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[EngineEvent, None]:
         """Stream one answer. Closing or cancelling this generator closes the connection at once, also while
         the model is still loading, and Ollama then stops generating. Raises EngineError."""
         model = request.model or self._settings.ollama_model
@@ -212,7 +212,7 @@ class OllamaEngine:
 
     def _meaning(self, error: ResponseError, model: str) -> EngineError:
         """An error Ollama sent, as an HTTP status or inside a stream."""
-        text = " ".join(str(error.error).split())
+        text = " ".join(str(error.error).split()).rstrip(".")
         lowered = text.lower()
         if "not found" in lowered and "model" in lowered:
             return EngineError("engine_model_missing", model=model)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from core.engines.base import ChatRequest, EngineEvent, Finished, ModelInfo, Passage, Token
@@ -64,7 +64,7 @@ class PassagesEngine:
     async def models(self) -> list[ModelInfo]:
         return []
 
-    async def chat(self, request: ChatRequest) -> AsyncIterator[EngineEvent]:
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[EngineEvent, None]:
         """One Token a quote, best first; only Finished when there are no passages."""
         for position, quote in enumerate(best_sentences(request.question, request.passages)):
             separator = "\n\n" if position else ""

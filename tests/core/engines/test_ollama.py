@@ -1,0 +1,339 @@
+"""OllamaEngine against a real HTTP server that speaks Ollama's protocol and fails on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from core.engines.base import ChatRequest, EngineEvent, Finished, Message, Thinking, Token
+from core.engines.hosts import dial_url, is_loopback
+from core.engines.ollama import OllamaEngine, full_name
+from core.errors import EngineError
+from core.settings import Settings
+from tests.ollama_server import OllamaServer
+from ui.i18n import explain
+
+MODEL = "gpt-oss:20b"
+THINKER = {"family": "gptoss", "capabilities": ["completion", "thinking"]}
+SETTINGS = Settings(first_token_timeout_seconds=20, token_timeout_seconds=20, connect_timeout_seconds=3)
+PROMPT = (
+    '<passage number="1" source="a.txt" page="2">The ferry leaves at nine.</passage>\nWhen does it leave?'
+)
+
+
+@pytest.fixture
+def server() -> Iterator[OllamaServer]:
+    with OllamaServer(models={MODEL: THINKER}) as running:
+        yield running
+
+
+def request(model: str = MODEL, prompt: str = PROMPT) -> ChatRequest:
+    return ChatRequest(model, (Message("system", "Be brief."), Message("user", prompt)), question=prompt)
+
+
+def ask(
+    server: OllamaServer, settings: Settings = SETTINGS, chat: ChatRequest | None = None
+) -> list[EngineEvent]:
+    async def collected() -> list[EngineEvent]:
+        engine = OllamaEngine(settings, server.url)
+        return [event async for event in engine.chat(chat or request())]
+
+    return asyncio.run(collected())
+
+
+def text(events: list[EngineEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Token))
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def test_tokens_arrive_and_the_usage_closes_the_answer(server: OllamaServer) -> None:
+    events = ask(server)
+    assert text(events) == "The document says: The ferry leaves at nine [1]."
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert last.usage.prompt_tokens > 0
+    assert last.usage.answer_tokens == 9
+    assert last.usage.seconds > 0
+    assert not last.cut
+
+
+def test_thinking_is_told_apart_from_the_answer(server: OllamaServer) -> None:
+    server.behave(thinking="Let me look.", reply="Nine.")
+    events = ask(server)
+    assert "".join(event.text for event in events if isinstance(event, Thinking)) == "Let me look."
+    assert text(events) == "Nine."
+
+
+def test_an_answer_at_the_length_limit_is_marked_cut(server: OllamaServer) -> None:
+    server.behave(fault="cut")
+    last = ask(server)[-1]
+    assert isinstance(last, Finished)
+    assert last.cut
+
+
+def test_the_request_sets_the_context_and_forbids_silent_truncation(server: OllamaServer) -> None:
+    ask(server)
+    body = server.chats[0]
+    assert body["options"] == {"num_ctx": SETTINGS.num_ctx}
+    assert body["truncate"] is False
+    assert body["shift"] is False
+    assert body["stream"] is True
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_only_gpt_oss_is_told_how_hard_to_think() -> None:
+    models: dict[str, dict[str, Any]] = {
+        MODEL: THINKER,
+        "qwen3:4b": {"capabilities": ["completion", "thinking"]},
+        "mine": {"family": "gptoss"},
+    }
+    with OllamaServer(models=models) as server:
+        for model in models:
+            ask(server, chat=request(model))
+        assert [body.get("think") for body in server.chats] == ["medium", None, None]
+
+
+def test_a_model_known_not_to_think_is_not_asked_to() -> None:
+    with OllamaServer(models={"my-gpt-oss": {"family": "gptoss", "capabilities": ["completion"]}}) as server:
+
+        async def run() -> None:
+            engine = OllamaEngine(SETTINGS, server.url)
+            await engine.models()
+            async for _ in engine.chat(request("my-gpt-oss")):
+                pass
+
+        asyncio.run(run())
+        assert "think" not in server.chats[0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("out_of_memory", "engine_out_of_memory"),
+        ("context_overflow", "engine_context_too_small"),
+        ("unauthorized", "engine_refused"),
+        ("busy", "engine_refused"),
+        ("error_in_stream", "engine_refused"),
+        ("break_before", "engine_broken_stream"),
+        ("break_middle", "engine_broken_stream"),
+        ("end_early", "engine_broken_stream"),
+        ("not_json", "engine_bad_answer"),
+        ("wrong_shape", "engine_bad_answer"),
+    ],
+)
+def test_every_fault_has_its_sentence(server: OllamaServer, fault: str, code: str) -> None:
+    server.behave(fault=fault)
+    with pytest.raises(EngineError) as caught:
+        ask(server)
+    assert caught.value.code == code
+    for language in ("es", "en"):
+        assert "{" not in explain(language, caught.value)
+
+
+def test_a_refusal_tells_the_servers_own_words(server: OllamaServer) -> None:
+    server.behave(fault="unauthorized")
+    with pytest.raises(EngineError) as caught:
+        ask(server)
+    assert caught.value.values == {"detail": "HTTP 401: unauthorized"}
+
+
+def test_tokens_before_a_break_are_kept(server: OllamaServer) -> None:
+    server.behave(fault="break_middle", reply="one two three four")
+
+    async def run() -> str:
+        got = ""
+        with contextlib.suppress(EngineError):
+            async for event in OllamaEngine(SETTINGS, server.url).chat(request()):
+                got += event.text if isinstance(event, Token) else ""
+        return got
+
+    assert asyncio.run(run()) == "one two"
+
+
+def test_a_prompt_larger_than_the_context_is_an_error_not_a_truncation(server: OllamaServer) -> None:
+    with pytest.raises(EngineError) as caught:
+        ask(server, chat=request(prompt="word " * 20_000))
+    assert caught.value.code == "engine_context_too_small"
+    assert caught.value.values["num_ctx"] == SETTINGS.num_ctx
+
+
+def test_a_model_that_is_not_installed_is_named(server: OllamaServer) -> None:
+    with pytest.raises(EngineError) as caught:
+        ask(server, chat=request("nobody:1b"))
+    assert (caught.value.code, caught.value.values) == ("engine_model_missing", {"model": "nobody:1b"})
+
+
+def test_a_dead_server_is_unreachable_for_every_call() -> None:
+    engine = OllamaEngine(SETTINGS, f"127.0.0.1:{free_port()}")
+
+    async def chat() -> None:
+        async for _ in engine.chat(request()):
+            pass
+
+    for call in (engine.models, chat):
+        with pytest.raises(EngineError) as caught:
+            asyncio.run(call())
+        assert (caught.value.code, caught.value.values) == ("engine_unreachable", {"host": engine.url})
+    assert asyncio.run(engine.version()) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings"),
+    [
+        ("stall_before", Settings(first_token_timeout_seconds=0.3, token_timeout_seconds=20)),
+        ("stall_middle", Settings(first_token_timeout_seconds=20, token_timeout_seconds=0.3)),
+    ],
+)
+def test_silence_ends_in_a_timeout_and_frees_the_server(
+    server: OllamaServer, fault: str, settings: Settings
+) -> None:
+    server.behave(fault=fault)
+    with pytest.raises(EngineError) as caught:
+        ask(server, settings)
+    assert caught.value.code == "engine_timeout"
+    assert server.wait_until(lambda: server.disconnects == 1, 1)
+
+
+def test_a_slow_load_is_no_timeout_between_tokens(server: OllamaServer) -> None:
+    server.behave(load_seconds=0.6)
+    settings = Settings(first_token_timeout_seconds=20, token_timeout_seconds=0.4)
+    assert text(ask(server, settings))
+
+
+def test_stopping_before_the_first_token_frees_the_server_within_a_second(server: OllamaServer) -> None:
+    server.behave(fault="stall_before")
+
+    async def run() -> float:
+        async def listen() -> None:
+            async for _ in OllamaEngine(SETTINGS, server.url).chat(request()):
+                pass
+
+        task = asyncio.create_task(listen())
+        await asyncio.to_thread(server.wait_until, lambda: server.active_chats == 1)
+        stopped = time.monotonic()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(server.wait_until, lambda: server.active_chats == 0)
+        return time.monotonic() - stopped
+
+    assert asyncio.run(run()) < 1
+    assert server.disconnects == 1
+
+
+def test_closing_the_generator_in_the_middle_frees_the_server(server: OllamaServer) -> None:
+    server.behave(reply="word " * 500, tokens_per_second=50)
+
+    async def run() -> None:
+        stream = OllamaEngine(SETTINGS, server.url).chat(request())
+        async for _ in stream:
+            break
+        await stream.aclose()
+        assert await asyncio.to_thread(server.wait_until, lambda: server.disconnects == 1, 1)
+
+    asyncio.run(run())
+
+
+def test_one_engine_serves_several_event_loops(server: OllamaServer) -> None:
+    engine = OllamaEngine(SETTINGS, server.url)
+    for _ in range(2):
+        assert asyncio.run(engine.version()) == "0.12.6"
+        assert [model.name for model in asyncio.run(engine.models())] == [MODEL]
+
+
+def test_models_that_only_embed_are_left_out() -> None:
+    models: dict[str, dict[str, Any]] = {
+        "llama3.2:1b": {"size": 42},
+        "all-minilm:latest": {"family": "bert", "capabilities": ["embedding"]},
+        "old-embedder": {"family": "nomic-bert", "capabilities": None},
+        "old-chat": {"family": "llama", "capabilities": None},
+        "big:cloud": {"remote_host": "https://ollama.com"},
+    }
+    with OllamaServer(models=models) as server:
+        found = asyncio.run(OllamaEngine(SETTINGS, server.url).models())
+    assert [(model.name, model.remote) for model in found] == [
+        ("llama3.2:1b", False), ("old-chat", False), ("big:cloud", True),
+    ]  # fmt: skip
+    assert (found[0].size_bytes, found[0].family) == (42, "llama")
+
+
+def test_what_a_model_can_do_is_asked_once(server: OllamaServer) -> None:
+    engine = OllamaEngine(SETTINGS, server.url)
+    asyncio.run(engine.models())
+    asyncio.run(engine.models())
+    assert [path for path, _ in server.counters.requests].count("/api/show") == 1
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_loopback(
+    server: OllamaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = f"http://127.0.0.1:{free_port()}"
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, dead)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert asyncio.run(OllamaEngine(SETTINGS, server.url).version()) == "0.12.6"
+
+
+def test_connections_are_closed_after_each_call(server: OllamaServer) -> None:
+    ask(server)
+    assert server.wait_until(lambda: server.counters.open_connections == 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "http://127.0.0.1:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),  # noqa: S104 - where it is dialled, not bound
+        ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+        ("http://0.0.0.0:8080", "http://127.0.0.1:8080"),
+        (":8080", "http://127.0.0.1:8080"),
+        ("example.com", "http://example.com:11434"),
+        ("example.com:8080", "http://example.com:8080"),
+        ("http://example.com", "http://example.com:80"),
+        ("https://example.com", "https://example.com:443"),
+        ("https://example.com/ollama/", "https://example.com:443/ollama"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("::1", "http://[::1]:11434"),
+        ("[::]", "http://[::1]:11434"),
+        ("localhost", "http://localhost:11434"),
+        (' "127.0.0.1" ', "http://127.0.0.1:11434"),
+        ("127.0.0.1:port", "http://127.0.0.1:11434"),
+        ("127.0.0.1:99999", "http://127.0.0.1:11434"),
+    ],
+)
+def test_hosts_are_read_as_ollama_reads_them(host: str, url: str) -> None:
+    assert dial_url(host) == url
+
+
+@pytest.mark.parametrize("host", ["ftp://example.com", "http://[::1", "my computer"])
+def test_what_is_no_address_is_refused(host: str) -> None:
+    with pytest.raises(EngineError) as caught:
+        OllamaEngine(SETTINGS, host)
+    assert caught.value.code == "engine_bad_host"
+
+
+def test_loopback_is_told_from_the_rest() -> None:
+    assert all(
+        map(is_loopback, ("http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1", "http://127.9.9.9:1"))
+    )
+    assert not any(
+        map(is_loopback, ("http://example.com:1", "http://192.168.1.2:1", "http://localhost.evil.com:1"))
+    )
+
+
+def test_a_name_without_a_tag_means_latest() -> None:
+    assert full_name("llama3.2") == "llama3.2:latest"
+    assert full_name("llama3.2:1b") == "llama3.2:1b"
+    assert full_name("host:5000/team/model") == "host:5000/team/model:latest"
