@@ -195,7 +195,7 @@ def with_security_headers(send: Send) -> Send:
 
 
 class BodyTooLarge(Exception):
-    """Stops an app that goes on reading; never leaves this module."""
+    """Stops an app that goes on reading; reaches the server only when the answer has begun already."""
 
 
 class LimitedBody:
