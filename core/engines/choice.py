@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import subprocess
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from core import processes
@@ -36,12 +36,17 @@ class Choice:
 
 
 class EngineChooser:
-    """Chooses an engine, starting Ollama when it is installed but not running. What it started ends with
-    `close`, or with this process however that ends."""
+    """Chooses an engine, starting Ollama when it is installed but not running.
+
+    What it started ends with `close`, or with this process however that ends. A start that failed is not
+    tried again, so that choosing anew every few seconds stays quick; one the user starts later is found anyway.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._ollama: OllamaEngine | None = None  # kept, for it remembers what each model can do
         self._child: subprocess.Popen[bytes] | None = None
+        self._start_failed: EngineStatus | None = None
         self._status = EngineStatus(OllamaEngine.name, settings.ollama_model, "starting")
 
     @property
@@ -54,7 +59,7 @@ class EngineChooser:
         has to be started."""
         wanted = self._settings.ollama_model
         try:
-            ollama = OllamaEngine(self._settings)
+            ollama = self._engine()
             missing = await self._start_unless_running(ollama)
             if missing is not None:
                 return self._chosen(_passages(missing))
@@ -64,7 +69,7 @@ class EngineChooser:
             return self._chosen(_passages(note))
 
     async def with_model(self, engine_name: str, model: str = "") -> Choice:
-        """The engine the user named, with the model the user named (default: the settings').
+        """The engine the user named, with the model the user named; without a name, as `choose` picks it.
 
         Raises EngineError `engine_unknown`, `engine_unreachable`, `engine_model_missing`, or what listing the
         models raises.
@@ -73,21 +78,24 @@ class EngineChooser:
             raise EngineError("engine_unknown", engine=engine_name, known=", ".join(ENGINES))
         if engine_name == PassagesEngine.name:
             return self._chosen(_passages(EngineStatus(PassagesEngine.name, "", "ready")))
-        ollama = OllamaEngine(self._settings)
+        ollama = self._engine()
         if await self._start_unless_running(ollama) is not None:
             raise EngineError("engine_unreachable", host=ollama.url)
         wanted = model or self._settings.ollama_model
-        models = await ollama.models()
-        found = _named(models, wanted)
-        if found is None:
+        choice = _best(ollama, await ollama.models(), wanted)
+        if choice.engine is not ollama or (model and choice.status.note):
             raise EngineError("engine_model_missing", model=wanted)
-        return self._chosen(Choice(ollama, EngineStatus(ollama.name, found.name, "ready"), models))
+        return self._chosen(choice)
 
     def close(self) -> None:
         """End what we started; nothing else."""
         child, self._child = self._child, None
         if child is not None:
             processes.end(child, grace_seconds=END_SECONDS)
+
+    def _engine(self) -> OllamaEngine:
+        self._ollama = self._ollama or OllamaEngine(self._settings)
+        return self._ollama
 
     def _chosen(self, choice: Choice) -> Choice:
         self._status = choice.status
@@ -97,29 +105,34 @@ class EngineChooser:
         """None when Ollama answers; else the status that says why it does not."""
         if await ollama.version() is not None:
             return None
+        if self._start_failed is not None:
+            return self._start_failed
         if not is_loopback(ollama.url):
             return _note("engine.note_unreachable", host=ollama.url)
         program = shutil.which("ollama")
         if program is None:
             return _note("engine.note_no_engine", model=self._settings.ollama_model)
-        self._status = replace(self._status, engine=ollama.name, state="starting", note="", note_values={})
+        self._status = EngineStatus(ollama.name, self._settings.ollama_model, "starting")
         return await self._start(ollama, program)
 
     async def _start(self, ollama: OllamaEngine, program: str) -> EngineStatus | None:
+        """Start `ollama serve` and wait until it answers. None then, else the status that says why not."""
         log_path = self._settings.logs_dir / "ollama.log"
-        if self._child is None or self._child.poll() is not None:
-            self._child = processes.start(
+        child = self._child
+        if child is None or child.poll() is not None:
+            self._child = child = processes.start(
                 processes.python_module("core.guard", program, "serve"),
                 log_path=log_path,
                 environment={"OLLAMA_HOST": urlsplit(ollama.url).netloc},
             )
         give_up = time.monotonic() + START_SECONDS
-        while time.monotonic() < give_up and self._child.poll() is None:
+        while time.monotonic() < give_up and child.poll() is None:
             if await ollama.version() is not None:
                 return None
             await asyncio.sleep(POLL_SECONDS)
-        self.close()
-        return _note("engine.note_start_failed", log=str(log_path))
+        await asyncio.to_thread(self.close)
+        self._start_failed = _note("engine.note_start_failed", log=str(log_path))
+        return self._start_failed
 
 
 def _best(ollama: OllamaEngine, models: list[ModelInfo], wanted: str) -> Choice:

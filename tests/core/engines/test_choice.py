@@ -205,6 +205,33 @@ def test_choosing_again_uses_the_ollama_already_started(chooser: EngineChooser) 
 
 
 @needs_posix
+def test_a_failed_start_is_not_tried_again_but_a_running_ollama_is_found(
+    tmp_path: Path, free_host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_path(tmp_path, monkeypatch, f'echo started >> "{tmp_path}/starts"; exit 3')
+    chooser = EngineChooser(settings_for(free_host, tmp_path))
+    for _ in range(2):
+        assert asyncio.run(chooser.choose()).status.note == "engine.note_start_failed"
+    assert (tmp_path / "starts").read_text().count("started") == 1
+    with OllamaServer(models={"gpt-oss:20b": {}}, port=int(free_host.rsplit(":", 1)[1])):
+        assert asyncio.run(chooser.choose()).status.engine == "ollama"
+
+
+def test_choosing_again_asks_nothing_twice_about_a_model(tmp_path: Path) -> None:
+    with OllamaServer(models={"gpt-oss:20b": {}}) as server:
+        chooser = EngineChooser(settings_for(server.url, tmp_path))
+        for _ in range(3):
+            asyncio.run(chooser.choose())
+        assert [path for path, _ in server.counters.requests] == ["/api/show"]
+
+
+def test_a_named_engine_without_a_named_model_uses_what_is_installed(tmp_path: Path) -> None:
+    with OllamaServer(models={"llama3.2:1b": {}}) as server:
+        chosen = asyncio.run(EngineChooser(settings_for(server.url, tmp_path)).with_model("ollama"))
+    assert chosen.status.model == "llama3.2:1b"
+
+
+@needs_posix
 def test_an_ollama_that_dies_at_its_start_is_not_waited_for(
     tmp_path: Path, free_host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
