@@ -113,6 +113,8 @@ def is_locked(path: Path) -> bool:
             return False
     except Timeout:
         return True
+    except OSError:  # a folder that may only be read: nobody of ours trains there
+        return False
 
 
 def read_tail(path: Path) -> str:

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -167,8 +169,23 @@ def test_a_second_start_is_refused_and_stop_keeps_what_was_learnt(runs: Runs, ti
         runs.stop(run.name)
 
 
-def test_a_killed_worker_leaves_an_interrupted_run(runs: Runs, tiny: Path) -> None:
-    run = runs.start(TrainConfig(model=str(tiny), epochs=ENDLESS), SAMPLE)
+def start_elsewhere(settings: Settings, config: TrainConfig) -> str:
+    """Start a run from a process of its own, which ends; the run's name."""
+    code = (
+        "import json, sys; from pathlib import Path; from core.finetune.config import TrainConfig;"
+        "from core.finetune.runs import Runs; from core.settings import Settings;"
+        "runs = Runs(Settings(runs_dir=Path(sys.argv[1])));"
+        "print(runs.start(TrainConfig.from_dict(json.loads(sys.argv[2])), Path(sys.argv[3])).name)"
+    )
+    command = [sys.executable, "-c", code, str(settings.runs_dir), json.dumps(config.to_dict()), str(SAMPLE)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_run_outlives_who_started_it_and_a_killed_worker_leaves_it_interrupted(
+    runs: Runs, settings: Settings, tiny: Path
+) -> None:
+    name = start_elsewhere(settings, TrainConfig(model=str(tiny), epochs=ENDLESS))
+    run = runs.get(name)
     wait(runs, run.name, lambda now: len(now.steps) >= 1)
     kill_worker(run)
     with (run.folder / "events.jsonl").open("ab") as file:
