@@ -39,7 +39,7 @@ class EngineChooser:
     """Chooses an engine, starting Ollama when it is installed but not running.
 
     What it started ends with `close`, or with this process however that ends. A start that failed is not
-    tried again, so that choosing anew every few seconds stays quick; one the user starts later is found anyway.
+    tried again, so that choosing anew every few seconds stays quick; one the user starts later is found.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -19,7 +19,7 @@ BEFORE_NAMES = frozenset(TITLES.split())
 BEFORE_NUMBERS = frozenset(COUNTERS.split())
 END = re.compile(r"[.!?…]+[\"'»”’)\]]*\s+")
 START = re.compile(r"[\"'«“‘(\[¿¡—–-]*[\wÀ-ÿ]")
-BULLET = re.compile(r"(?:[-*•·▪◦‣–—]|#{1,6}|>+)\s+")
+BULLET = re.compile(r"\A(?:[-*•·▪◦‣–—]|#{1,6}|>+)\s+")
 LIST_MARK = re.compile(r"\s*(?:[-*•·▪◦‣–—]\s|\d{1,2}[.)]\s|#{1,6}\s|\||>)")
 SHORT_LINE = 0.6  # of the longest line: one that ends so early was ended on purpose, not by the page's edge
 
@@ -62,7 +62,7 @@ def _starts_anew(line: str, previous: str, width: int) -> bool:
 def _joined(block: str, line: str) -> str:
     line = " ".join(line.split())
     if not block:
-        return BULLET.sub("", line, count=1)
+        return BULLET.sub("", line)
     if block.endswith("\u00ad"):  # a soft hyphen is always the page's
         return block[:-1] + line
     if re.search(r"[^\W\d_]-$", block) and line[0].islower():

@@ -50,5 +50,5 @@ def test_headings_and_list_items_stand_alone_without_their_marks() -> None:
 
 
 def test_no_word_is_lost() -> None:
-    text = "Uno dos. Tres\ncuatro (cinco). «Seis» siete…\n\nOcho 9. Diez"
+    text = "Uno dos - tres. 5 > 4 es\ncierto (cinco). «Seis» siete… # ocho * nueve\n\nOcho 9. Diez – once"
     assert " ".join(split_sentences(text)).split() == text.split()
