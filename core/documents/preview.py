@@ -55,6 +55,5 @@ class Previewer:
         path = (self._settings.docs_dir / hit.source).resolve()
         request: dict[str, object] = {"path": str(path), "render": hit.page, "start": hit.start, "end": hit.end}
         with self._lock:
-            for answer in self._child.ask(request):
-                return PagePicture(answer["picture"])
-        raise DocumentError("page_not_shown")
+            (answer,) = list(self._child.ask(request))
+        return PagePicture(answer["picture"])

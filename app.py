@@ -1,0 +1,130 @@
+"""Taller: ask your documents, chat with a local model, fine-tune it with one click.
+
+The only entry. `python app.py` serves the page; `chat`, `ask`, `search`, `index` and `train` do the same work in
+the terminal. Reads the arguments, builds the settings once and hands them on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from core.errors import AppError
+from core.settings import MEBIBYTE, Settings
+from ui.i18n import explain, terminal_language, translate
+
+COMMANDS = ("serve", "chat", "ask", "search", "index", "train")
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; returns the exit status: 0 done, 1 an error the user can act on, 2 wrong arguments."""
+    language = terminal_language()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # Windows' terminals default to an encoding without ñ in some places
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("-h", "--help")):
+        arguments = ["serve", *arguments]
+    options = parser(language).parse_args(arguments)
+    try:
+        return run(options, language)
+    except AppError as error:
+        print(explain(language, error), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def run(options: argparse.Namespace, language: str) -> int:
+    settings = settings_of(options)
+    if options.command == "serve":
+        from ui.serve import ServeOptions, serve
+
+        return serve(settings, language, ServeOptions(
+            host=options.host, port=options.port, share=options.share, password=options.password,
+            allowed_hosts=tuple(options.allow_host), open_browser=not options.no_browser))
+    if options.command == "train":
+        from ui.terminal_train import train
+
+        return train(settings, language, options.dataset, options.model, as_json=options.json)
+    from ui import terminal
+
+    if options.command == "index":
+        return terminal.index(settings, language, forget_missing=options.forget_missing, as_json=options.json)
+    if options.command == "search":
+        return terminal.search(settings, language, options.query, options.queries, as_json=options.json)
+    if options.command == "ask":
+        return terminal.ask(settings, language, options.question, options.engine, options.model,
+                            as_json=options.json)
+    return terminal.chat(settings, language, options.engine, options.model, as_json=options.json)
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The settings these arguments and the environment ask for."""
+    defaults = Settings()
+    return Settings(
+        docs_dir=options.docs, data_dir=options.data, max_file_bytes=options.max_file_mb * MEBIBYTE,
+        top_k=getattr(options, "top_k", defaults.top_k),
+        ollama_host=os.environ.get("OLLAMA_HOST") or defaults.ollama_host,
+    )
+
+
+def parser(language: str) -> argparse.ArgumentParser:
+    """The command line, explained in `language`."""
+    def text(key: str) -> str:
+        return translate(language, f"cli.{key}")
+
+    defaults = Settings()
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--docs", type=Path, default=defaults.docs_dir, metavar="DIR", help=text("docs"))
+    common.add_argument("--data", type=Path, default=defaults.data_dir, metavar="DIR", help=text("data"))
+    common.add_argument("--json", action="store_true", help=text("json"))
+    common.add_argument("--max-file-mb", type=positive, default=defaults.max_file_bytes // MEBIBYTE, metavar="MB",
+                        help=text("max_file_mb"))
+    top = argparse.ArgumentParser(prog="app.py", description=text("description"), parents=[])
+    commands = top.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
+
+    serve = commands.add_parser("serve", parents=[common], help=text("serve"))
+    serve.add_argument("--host", default="127.0.0.1", help=text("host"))
+    serve.add_argument("--port", type=positive, default=7860, help=text("port"))
+    serve.add_argument("--share", action="store_true", help=text("share"))
+    serve.add_argument("--password", help=text("password"))
+    serve.add_argument("--allow-host", action="append", default=[], metavar="NAME", help=text("allow_host"))
+    serve.add_argument("--no-browser", action="store_true", help=text("no_browser"))
+
+    for name in ("chat", "ask"):
+        command = commands.add_parser(name, parents=[common], help=text(name))
+        if name == "ask":
+            command.add_argument("question", help=text("question"))
+        command.add_argument("--engine", help=text("engine"))
+        command.add_argument("--model", help=text("model"))
+        command.add_argument("--top-k", type=positive, default=defaults.top_k, help=text("top_k"))
+
+    search = commands.add_parser("search", parents=[common], help=text("search"))
+    search.add_argument("query", nargs="?", help=text("question"))
+    search.add_argument("--queries", type=Path, metavar="FILE.jsonl", help=text("queries"))
+    search.add_argument("--top-k", type=positive, default=defaults.top_k, help=text("top_k"))
+
+    index = commands.add_parser("index", parents=[common], help=text("index"))
+    index.add_argument("--forget-missing", action="store_true", help=text("forget_missing"))
+
+    train = commands.add_parser("train", parents=[common], help=text("train"))
+    train.add_argument("dataset", type=Path, nargs="?", help=text("dataset"))
+    train.add_argument("--model", help=text("base_model"))
+    return top
+
+
+def positive(value: str) -> int:
+    """An argument that is a whole number above zero."""
+    number = int(value)
+    if number < 1:
+        raise ValueError(value)
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Questions answered from the documents. Knows nothing of the page."""

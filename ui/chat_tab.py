@@ -1,0 +1,273 @@
+"""The Chat tab: a question, its answer as it is written, and where it comes from. Layout first, then events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import gradio as gr
+
+from core.chat.answer import ChatEvent, Done, Partial, Sources, Thought, answer, check_question
+from core.engines.base import EngineStatus
+from core.engines.choice import Choice
+from core.errors import AppError
+from ui.chat_view import Turn, engine_pill, history_of, messages, page_view, source_cards
+from ui.documents_tab import QUIET, add_files
+from ui.feedback import Notice, both, label, language_of, markdown_escape, notices_html
+from ui.i18n import explain, plural, translate
+from ui.pacing import paced
+from ui.workshop import Workshop
+
+_log = logging.getLogger(__name__)
+EXAMPLES = 3
+# A citation in an answer, or a card: both show their source. One listener for the page, also after the tab was left
+# and built anew.
+_SHOW_ON_CLICK = """
+const narrow = () => window.matchMedia('(max-width: 760px)').matches;
+if (window.tallerShowSource) document.removeEventListener('click', window.tallerShowSource, true);
+window.tallerShowSource = (event) => {
+  const link = event.target.closest('a[href*="#source-"]');
+  const card = event.target.closest('#sources button[data-number]');
+  if (!link && !card) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const [turn, number] = link ? link.getAttribute('href').split('#source-')[1].split('-').map(Number)
+                              : [Number(card.dataset.turn), Number(card.dataset.number)];
+  trigger('click', {turn, number});
+  if (narrow()) document.querySelector('#page-view')?.scrollIntoView({behavior: 'smooth', block: 'nearest'});
+};
+document.addEventListener('click', window.tallerShowSource, true);
+"""
+
+
+def build(workshop: Workshop, timer: gr.Timer, pill: gr.HTML) -> None:
+    """Lay out the tab and wire it; `pill` is the header's line about the engine."""
+    events = ChatEvents(workshop)
+    turns = gr.State([])
+    seen_engine = gr.State("")
+
+    with gr.Row(elem_classes="chat-row"):
+        with gr.Column(scale=3, min_width=320, elem_id="conversation"):
+            chatbot = gr.Chatbot(label=label("chat.conversation"), show_label=False, elem_id="messages",
+                                 height="calc(100vh - 330px)", min_height=300, buttons=["copy"], layout="bubble",
+                                 group_consecutive_messages=False, placeholder=_welcome())
+            with gr.Row(elem_classes="examples") as examples:
+                buttons = [gr.Button(label(f"chat.example_{number}"), size="sm", elem_id=f"example-{number}")
+                           for number in range(1, EXAMPLES + 1)]
+            box = gr.MultimodalTextbox(label=label("chat.question"), placeholder=label("chat.placeholder"),
+                                       show_label=False, file_count="multiple", sources=["upload"],
+                                       max_plain_text_length=20_000, elem_id="question", autofocus=True)
+        with gr.Column(scale=2, min_width=280, elem_id="evidence"):
+            with gr.Row(elem_classes="toolbar"):
+                model = gr.Dropdown(label=label("chat.model"), show_label=False, choices=[], container=False,
+                                    scale=3, min_width=140, elem_id="model")
+                new = gr.Button(label("chat.new"), scale=2, min_width=150, elem_id="new-conversation")
+            engine_note = gr.HTML(elem_id="engine-note")
+            sources = gr.HTML(f'<div class="empty">{both("chat.sources_empty")}</div>', elem_id="sources",
+                              js_on_load=_SHOW_ON_CLICK)
+            page = gr.HTML(elem_id="page-view")
+
+    shown = [box, chatbot, sources, page, turns, examples]
+    timer.tick(events.refresh, [seen_engine, model], [seen_engine, pill, model, engine_note], **QUIET)
+    running = [box.submit(events.ask, [box, turns, model], shown, **QUIET)]
+    for number, button in enumerate(buttons, start=1):
+        filled = button.click(events.example(number), None, [box], **QUIET)
+        running.append(filled.then(events.ask, [box, turns, model], shown, **QUIET))
+    for run in running:
+        run.then(events.rest, [turns], [box, chatbot, turns], **QUIET)
+    box.stop(None, None, None, cancels=running, api_visibility="private")
+    new.click(events.new, None, shown, cancels=running, **QUIET)
+    sources.click(events.show, [turns], [sources, page], **QUIET)
+
+
+def _welcome() -> str:
+    return f'<h3>{both("chat.welcome_title")}</h3><p>{both("chat.welcome_text")}</p>'
+
+
+class ChatEvents:
+    """What happens in the tab. `turns` is this page's conversation."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+
+    async def refresh(self, seen: str, picked: str | None, request: gr.Request) -> list[Any]:
+        """The engine's line in the header and the models to choose from, when they changed."""
+        engines = self._workshop.engines
+        await engines.look()
+        choice, language = engines.choice, language_of(request)
+        if choice is None:
+            return [seen, engine_pill(language, None, True), gr.skip(), gr.skip()]
+        warming_up = not self._workshop.collection.embedder.ready.is_set()
+        values = [f"ollama|{model.name}" for model in choice.models]
+        automatic = f"{choice.status.engine}|{choice.status.model}"
+        value = picked if picked in (*values, "passages|") else automatic
+        status = choice.status if value == automatic else _status_of(value)
+        now = repr((value, values, status, warming_up))
+        if now == seen:
+            return [gr.skip()] * 4
+        choices = [(name.split("|", 1)[1], name) for name in values]
+        choices.append((translate(language, "chat.no_model"), "passages|"))
+        note = translate(language, status.note, **status.note_values) if status.note else ""
+        return [now, engine_pill(language, status, warming_up), gr.update(choices=choices, value=value),
+                notices_html(Notice(note)) if note else ""]
+
+    def example(self, number: int) -> Any:
+        """A handler that writes example question `number` into the box, in the reader's language."""
+        def fill(request: gr.Request) -> dict[str, Any]:
+            return {"text": translate(language_of(request), f"chat.example_{number}"), "files": []}
+        return fill
+
+    async def ask(self, message: dict[str, Any], turns: list[Turn], picked: str | None,
+                  request: gr.Request) -> AsyncIterator[list[Any]]:
+        """Answer one message, as it is written. Stop cancels this; what was shown stays."""
+        language = language_of(request)
+        files = [str(file) for file in message.get("files") or []]
+        if files:
+            turns.append(await self._take_files(language, files))
+            if not message["text"].strip():
+                yield self._shown(language, turns, box=_resting(clear=True))
+                return
+        try:
+            question = check_question(message["text"], self._workshop.settings)
+        except AppError as error:
+            # The question stays in the box, to be mended there.
+            turns.append(Turn("", note=explain(language, error), state="failed"))
+            yield self._shown(language, turns, box=_resting(clear=False))
+            return
+        turn = Turn(question, status=self._waiting_text(language))
+        turns.append(turn)
+        yield [gr.update(value=None, submit_btn=False, stop_btn=True),
+               *self._shown(language, turns, sources="", page="")[1:]]
+        events = self._answer(question, turns[:-1], picked)
+        async with contextlib.aclosing(paced(events)) as groups:  # type: ignore[type-var]
+            try:
+                async for group in groups:
+                    if not group:
+                        yield [gr.skip()] * 6
+                        continue
+                    yield await self._apply(language, turns, group)
+            except AppError as error:
+                turn.state, turn.note = "failed", explain(language, error)
+            except Exception:
+                _log.exception("An answer failed")
+                turn.state, turn.note = "failed", translate(language, "error.unexpected")
+        yield self._shown(language, turns)
+
+    def rest(self, turns: list[Turn], request: gr.Request) -> list[Any]:
+        """After an answer, also after Stop: the send button is back, and what was cut short says so."""
+        language = language_of(request)
+        if turns and turns[-1].state == "running":
+            turns[-1].state = "stopped"
+            turns[-1].note = translate(language, "chat.stopped")
+        return [_resting(clear=False), messages(language, turns), turns]
+
+    def new(self, request: gr.Request) -> list[Any]:
+        """An empty conversation; a running answer is stopped by the click itself."""
+        return self._shown(language_of(request), [], box=_resting(clear=True), sources="", page="")
+
+    async def show(self, event: gr.EventData, turns: list[Turn], request: gr.Request) -> list[Any]:
+        """The page a citation or a card names."""
+        if not 0 <= event.turn < len(turns):
+            return [gr.skip(), gr.skip()]
+        return await self._evidence(language_of(request), turns, event.turn, event.number)
+
+    async def _apply(self, language: str, turns: list[Turn], group: list[ChatEvent]) -> list[Any]:
+        """Bring the last turn up to the newest events, and show it."""
+        turn = turns[-1]
+        sources: Any = gr.skip()
+        page: Any = gr.skip()
+        for event in group:
+            match event:
+                case Sources():
+                    turn.hits = event.hits
+                    turn.note = _left_out(language, event)
+                    turn.status = translate(language, "chat.status_model")
+                    sources = source_cards(language, turn.hits, len(turns) - 1)
+                case Thought():
+                    turn.thought = event.text
+                case Partial():
+                    turn.answer = event.text
+                case Done():
+                    turn.answer = event.text or translate(language, "chat.no_answer")
+                    turn.state = "done"
+                    if event.cut:
+                        turn.note = f"{turn.note} {translate(language, 'chat.cut')}".strip()
+                    first = (event.citations or turn.hits)[:1]
+                    if first:
+                        sources, page = await self._evidence(language, turns, len(turns) - 1, first[0].rank)
+        return self._shown(language, turns, sources=sources, page=page)
+
+    async def _answer(self, question: str, before: list[Turn], picked: str | None) -> AsyncIterator[ChatEvent]:
+        """The events of an answer, by the engine the reader picked, once search is ready."""
+        choice = await self._choice(picked)
+        await asyncio.to_thread(self._workshop.background.ready.wait)
+        events = answer(question, history_of(before), self._workshop.collection.search, choice.engine,
+                        choice.status.model, self._workshop.settings)
+        async with contextlib.aclosing(events) as stream:  # type: ignore[type-var]
+            async for event in stream:
+                yield event
+
+    async def _choice(self, picked: str | None) -> Choice:
+        choice = await self._workshop.engines.current()
+        if not picked or picked == f"{choice.status.engine}|{choice.status.model}":
+            return choice
+        return await self._workshop.engines.chooser.with_model(*picked.split("|", 1))
+
+    async def _evidence(self, language: str, turns: list[Turn], index: int, number: int) -> list[Any]:
+        """The cards of a turn, one of them chosen, and that one's page."""
+        hits = turns[index].hits
+        hit = next((hit for hit in hits if hit.rank == number), None)
+        if hit is None:
+            return [gr.skip(), gr.skip()]
+        shown = await asyncio.to_thread(self._workshop.previewer.show, hit)
+        return [source_cards(language, hits, index, number), page_view(language, hit, shown)]
+
+    async def _take_files(self, language: str, files: list[str]) -> Turn:
+        """Files dropped onto the chat go into the library; a turn says what came of them."""
+        notices, _ = await asyncio.to_thread(add_files, self._workshop, language, files, "keep_both")
+        lines = [f"- {markdown_escape(notice.text)}" for notice in notices]
+        return Turn("", answer="\n".join(lines), state="done")
+
+    def _waiting_text(self, language: str) -> str:
+        warm = self._workshop.background.ready.is_set() and self._workshop.collection.embedder.ready.is_set()
+        return translate(language, "chat.status_search" if warm else "chat.status_warming_up")
+
+    def _shown(self, language: str, turns: list[Turn], *, box: Any = None, sources: Any = None,
+               page: Any = None) -> list[Any]:
+        """Everything the tab shows; what is None stays as it is, an empty `sources` shows the invitation."""
+        if sources == "":
+            sources = source_cards(language, (), 0)
+        return [
+            gr.skip() if box is None else box,
+            messages(language, turns),
+            gr.skip() if sources is None else sources,
+            gr.skip() if page is None else page,
+            turns,
+            gr.update(visible=not turns),
+        ]
+
+
+def _resting(*, clear: bool) -> Any:
+    """The question box when no answer is being written."""
+    if clear:
+        return gr.update(value=None, submit_btn=True, stop_btn=False)
+    return gr.update(submit_btn=True, stop_btn=False)
+
+
+def _left_out(language: str, sources: Sources) -> str:
+    """In words, what did not fit into the model's context."""
+    parts = []
+    if sources.dropped_messages:
+        parts.append(plural(language, "chat.dropped_messages", sources.dropped_messages))
+    if sources.dropped_passages:
+        parts.append(plural(language, "chat.dropped_passages", sources.dropped_passages))
+    return " ".join(parts)
+
+
+def _status_of(value: str) -> EngineStatus:
+    """What the header says of an engine the reader picked."""
+    engine, model = value.split("|", 1)
+    return EngineStatus(engine, model, "ready")

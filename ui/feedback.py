@@ -1,0 +1,87 @@
+"""What a request's reader understands: their language, sentences for errors, and small pieces of safe HTML."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+import gradio as gr
+
+from core.errors import AppError
+from ui.i18n import LANGUAGES, choose_language, explain, texts, translate
+
+LANGUAGE_COOKIE = "taller_language"
+_PREFIX = "ui_"
+
+
+def language_of(request: gr.Request | None) -> str:
+    """The language of the switch in the header, else of the browser."""
+    if request is None:
+        return choose_language("")
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    if chosen in LANGUAGES:
+        return str(chosen)
+    return choose_language(request.headers.get("accept-language", ""))
+
+
+def page_texts() -> gr.I18n:
+    """All texts for gradio, which translates labels in the browser. A key with dots would be read as a path, and
+    one like `label` would hide gradio's own, hence the prefix."""
+    return gr.I18n(**{
+        language: {_key(name): text for name, text in texts(language).items()} for language in LANGUAGES})
+
+
+def label(key: str) -> object:
+    """A text that the browser shows in its own language; for labels, placeholders, buttons and tabs."""
+    if key not in texts(LANGUAGES[0]):
+        raise KeyError(key)
+    return gr.I18n()(_key(key))
+
+
+def _key(name: str) -> str:
+    return _PREFIX + name.replace(".", "_")
+
+
+def both(key: str, **values: object) -> str:
+    """HTML with the text in every language; the style sheet shows the page's own."""
+    return "".join(f'<span class="in-{language}" lang="{language}">{escape(translate(language, key, **values))}</span>'
+                   for language in LANGUAGES)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One line of feedback."""
+
+    text: str
+    kind: Literal["info", "done", "error"] = "info"
+
+
+def notices_html(*notices: Notice) -> str:
+    """Feedback as HTML; screen readers are told of errors at once."""
+    return "".join(
+        f'<div class="notice {notice.kind}" role="{"alert" if notice.kind == "error" else "status"}">'
+        f"{escape(notice.text)}</div>"
+        for notice in notices)
+
+
+def markdown_escape(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~-])", r"\\\1", text)
+
+
+def error_notice(language: str, error: AppError, subject: str = "") -> Notice:
+    """An error, after what it is about."""
+    sentence = explain(language, error)
+    return Notice(f"{subject}: {sentence}" if subject else sentence, "error")
+
+
+def size_text(language: str, size_bytes: float) -> str:
+    """A size for people: 1,4 MB in Spanish, 1.4 MB in English."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size_bytes < 1000 or unit == "TB":
+            break
+        size_bytes /= 1000
+    text = f"{size_bytes:.0f}" if unit == "B" or size_bytes >= 100 else f"{size_bytes:.1f}"
+    return f"{text.replace('.', ',') if language == 'es' else text} {unit}"

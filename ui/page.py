@@ -1,0 +1,86 @@
+"""The page: a header and three tabs. Layout only; each tab wires itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from ui import chat_tab, documents_tab, finetune_tab
+from ui.chat_view import engine_pill
+from ui.feedback import LANGUAGE_COOKIE, both, label
+from ui.i18n import DEFAULT_LANGUAGE, LANGUAGES
+from ui.workshop import Workshop
+
+_REFRESH_SECONDS = 1.0
+_SWITCH_LANGUAGE = f"""
+element.addEventListener('click', (event) => {{
+  const button = event.target.closest('button[data-language]');
+  if (!button) return;
+  document.cookie = '{LANGUAGE_COOKIE}=' + button.dataset.language + ';path=/;max-age=31536000;samesite=lax';
+  location.reload();
+}});
+element.querySelectorAll('button[data-language]').forEach((button) => {{
+  button.setAttribute('aria-pressed', String(button.dataset.language === document.documentElement.lang));
+}});
+"""
+
+
+def build_ui(workshop: Workshop) -> gr.Blocks:
+    """The whole page."""
+    with gr.Blocks(title="Taller", analytics_enabled=False, fill_width=True) as page:
+        # At top level: a timer inside a tab that was never opened does not tick.
+        timer = gr.Timer(_REFRESH_SECONDS)
+        with gr.Row(elem_id="header"):
+            gr.HTML(_brand(), elem_id="brand", scale=1)
+            pill = gr.HTML(engine_pill(DEFAULT_LANGUAGE, None, True), elem_id="engine")
+            gr.HTML(_language_switch(), elem_id="language", js_on_load=_SWITCH_LANGUAGE)
+        with gr.Tabs(selected="chat", elem_id="tabs"):
+            with gr.Tab(label("tabs.documents"), id="documents", elem_id="tab-documents"):
+                documents_tab.build(workshop, timer)
+            with gr.Tab(label("tabs.chat"), id="chat", elem_id="tab-chat"):
+                chat_tab.build(workshop, timer, pill)
+            with gr.Tab(label("tabs.finetune"), id="finetune", elem_id="tab-finetune"):
+                finetune_tab.build(workshop, timer)
+    return page
+
+
+def _brand() -> str:
+    return (f'<div class="brand"><span class="logo" aria-hidden="true">T</span><div><h1>Taller</h1>'
+            f"<p>{both('header.tagline')}</p></div></div>")
+
+
+def _language_switch() -> str:
+    names = {"es": "Español", "en": "English"}
+    buttons = "".join(
+        f'<button type="button" data-language="{language}" lang="{language}" title="{names[language]}" '
+        f'aria-label="{names[language]}">{language.upper()}</button>' for language in LANGUAGES)
+    return f'<div class="switch" role="group" aria-label="Español / English">{buttons}</div>'
+
+
+def head() -> str:
+    """The script that runs before gradio's: gradio takes its language from the browser, so the switch in the header
+    answers for the browser."""
+    supported = ", ".join(f"'{language}'" for language in LANGUAGES)
+    return f"""<script>
+(() => {{
+  const chosen = document.cookie.match(/(?:^|; ){LANGUAGE_COOKIE}=([a-z]+)/)?.[1];
+  const wanted = [chosen, ...navigator.languages].filter(Boolean).map((name) => name.slice(0, 2));
+  const language = wanted.find((name) => [{supported}].includes(name)) || '{DEFAULT_LANGUAGE}';
+  Object.defineProperty(navigator, 'language', {{get: () => language}});
+  Object.defineProperty(navigator, 'languages', {{get: () => [language]}});
+  document.documentElement.lang = language;
+}})();
+</script>
+<meta name="viewport" content="width=device-width, initial-scale=1">"""
+
+
+def theme() -> gr.themes.Base:
+    """Soft, indigo on slate, with the system's own fonts: nothing is fetched."""
+    fonts = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]
+    return gr.themes.Soft(primary_hue="indigo", secondary_hue="indigo", neutral_hue="slate", font=fonts,
+                          font_mono=["ui-monospace", "Consolas", "monospace"])
+
+
+def style() -> str:
+    return (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
