@@ -99,21 +99,18 @@ def download(model: str) -> Path:
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(int(HUB_TIMEOUT_SECONDS)))
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "30")
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     try:
-        revision = HfApi().model_info(model, timeout=HUB_TIMEOUT_SECONDS).sha
-        return Path(
-            snapshot_download(
-                model, revision=revision, allow_patterns=DOWNLOADED, ignore_patterns=NOT_DOWNLOADED
-            )
-        )
+        # Only here can the time to wait be set; a hub that answers once will answer the download too.
+        HfApi().model_info(model, timeout=HUB_TIMEOUT_SECONDS)
+        return Path(snapshot_download(model, allow_patterns=DOWNLOADED, ignore_patterns=NOT_DOWNLOADED))
     except GatedRepoError as error:
         raise TrainingError("train_model_gated", model=model) from error
     except RepositoryNotFoundError as error:
         raise TrainingError("train_model_not_found", model=model) from error
     except Exception as error:
-        if not (isinstance(error, HfHubHTTPError) or is_network_error(error)):
+        if not is_network_error(error):
             raise
         cached = cached_copy(model)
         if cached is None:
@@ -122,9 +119,12 @@ def download(model: str) -> Path:
 
 
 def is_network_error(error: BaseException) -> bool:
-    """Whether a library failed because nothing answered. The hub's client is httpx under a name that
-    changes between versions, so its errors are known by their module."""
-    if isinstance(error, ConnectionError | TimeoutError):
+    """Whether a library failed because nobody answered, or not as the hub does. The hub's client is httpx
+    under a name that changes between versions, so its errors are known by their module."""
+    from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, LocalEntryNotFoundError
+
+    unanswered = (ConnectionError, TimeoutError, HfHubHTTPError, LocalEntryNotFoundError, FileMetadataError)
+    if isinstance(error, unanswered):
         return True
     return any(
         kind.__module__.startswith("httpx") and kind.__name__ in {"TransportError", "RequestError"}
@@ -133,13 +133,15 @@ def is_network_error(error: BaseException) -> bool:
 
 
 def cached_copy(model: str) -> Path | None:
-    """The model as it was downloaded before, if it is whole."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    """The model as it was downloaded before, by us or by another program, if it is whole."""
+    from huggingface_hub import try_to_load_from_cache
 
+    config = try_to_load_from_cache(model, "config.json")
+    if not isinstance(config, str):
+        return None
+    folder = Path(config).parent
     try:
-        folder = Path(snapshot_download(model, local_files_only=True))
         inspect_folder(folder)
-    except (LocalEntryNotFoundError, TrainingError):
+    except TrainingError:
         return None
     return folder

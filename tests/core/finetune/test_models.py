@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +24,61 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
+FILES = {
+    "config.json": b'{"model_type": "llama"}',
+    "tokenizer.json": b"{}",
+    "model.safetensors": b"weights" * 1000,
+    "pytorch_model.bin": b"a pickle",
+    "original/model.safetensors": b"a copy",
+}
+COMMIT = "0123456789" * 4
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class WholeHub(BaseHTTPRequestHandler):
+    """As much of the hub's protocol as a download needs: the model, its tree, its files."""
+
+    def do_GET(self) -> None:
+        path = self.path.split("?")[0]
+        if "/resolve/" in path:
+            name = path.split(f"/resolve/{COMMIT}/")[1]
+            return self.answer(FILES[name], ETag=f'"{digest(FILES[name])}"')
+        if "/tree/" in path:
+            tree = [
+                {"type": "file", "path": name, "size": len(content), "oid": digest(content)}
+                for name, content in FILES.items()
+            ]
+            return self.answer(json.dumps(tree).encode())
+        return self.answer(json.dumps({"id": "someone/something", "sha": COMMIT, "siblings": []}).encode())
+
+    do_HEAD = do_GET
+
+    def answer(self, content: bytes, **headers: str) -> None:
+        self.send_response(200)
+        for name, value in {**headers, "X-Repo-Commit": COMMIT, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @contextmanager
 def hub(status: int, *, delay_seconds: float = 0.0, error_code: str = "") -> Iterator[str]:
     """A server that gives every request the same answer."""
@@ -39,14 +96,11 @@ def hub(status: int, *, delay_seconds: float = 0.0, error_code: str = "") -> Ite
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        stop.set()
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as endpoint:
+        try:
+            yield endpoint
+        finally:
+            stop.set()
 
 
 def fetch_code(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -56,6 +110,22 @@ def fetch_code(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     with pytest.raises(TrainingError) as refused:
         models.fetch("someone/something")
     return refused.value.code
+
+
+def test_a_model_is_downloaded_once_without_pickles_and_copies_and_stays_when_the_hub_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from huggingface_hub import hf_api
+
+    with serving(WholeHub) as endpoint:
+        files = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(hf_api.constants, "ENDPOINT", endpoint)
+        monkeypatch.setattr(hf_api.constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+        found = models.fetch("someone/something")
+    assert (found.model_type, found.weight_bytes) == ("llama", 7000)
+    assert sorted(path.name for path in found.path.iterdir()) == [
+        "config.json", "model.safetensors", "tokenizer.json"]
+    assert models.fetch("someone/something") == found
 
 
 def test_a_model_the_hub_does_not_know_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
