@@ -17,10 +17,11 @@ approx ca est ene abr ago dic jan feb mar apr may jun jul aug sep sept oct nov d
 """
 BEFORE_NAMES = frozenset(TITLES.split())
 BEFORE_NUMBERS = frozenset(COUNTERS.split())
-END = re.compile(r"[.!?…]+[\"'»”’)\]]*\s+")
+END = re.compile(r"(?<![.!?…])[.!?…]++[\"'»”’)\]]*\s+")
 START = re.compile(r"[\"'«“‘(\[¿¡—–-]*[\wÀ-ÿ]")
 BULLET = re.compile(r"\A(?:[-*•·▪◦‣–—]|#{1,6}|>+)\s+")
-LIST_MARK = re.compile(r"\s*(?:[-*•·▪◦‣–—]\s|\d{1,2}[.)]\s|#{1,6}\s|\||>)")
+LIST_MARK = re.compile(r"(?:[-*•·▪◦‣–—]|#{1,6})\s|\||>")
+LIST_NUMBER = re.compile(r"\d{1,2}[.)]\s")
 SHORT_LINE = 0.6  # of the longest line: one that ends so early was ended on purpose, not by the page's edge
 
 
@@ -29,7 +30,7 @@ def split_sentences(text: str) -> Iterator[str]:
     for block in _blocks(text.replace("\ufeff", "")):
         start = 0
         for end in END.finditer(block):
-            if _ends_a_sentence(block[start : end.end()], block[end.end() :]):
+            if _ends_a_sentence(block[start : end.end()], START.match(block, end.end())):
                 yield block[start : end.end()].strip()
                 start = end.end()
         if rest := block[start:].strip():
@@ -56,6 +57,8 @@ def _starts_anew(line: str, previous: str, width: int) -> bool:
     if LIST_MARK.match(line + " ") or previous.startswith(("#", "|")):
         return True
     ended_early = len(previous) < SHORT_LINE * width and not previous.endswith((",", "-", "\u00ad"))
+    if LIST_NUMBER.match(line):  # or only the end of «… Interstate / 9. Later …»
+        return ended_early or previous.endswith((".", ":", ";", "!", "?"))
     return ended_early and not line[0].islower()
 
 
@@ -70,8 +73,8 @@ def _joined(block: str, line: str) -> str:
     return f"{block} {line}"
 
 
-def _ends_a_sentence(sentence: str, rest: str) -> bool:
-    first = START.match(rest)
+def _ends_a_sentence(sentence: str, first: re.Match[str] | None) -> bool:
+    """Whether `sentence`, which ends in . ! ? or …, does so; `first` is the beginning of what follows."""
     if first is None or first.group()[-1].islower():
         return False
     words = sentence.split()

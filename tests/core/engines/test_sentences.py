@@ -52,3 +52,10 @@ def test_headings_and_list_items_stand_alone_without_their_marks() -> None:
 def test_no_word_is_lost() -> None:
     text = "Uno dos - tres. 5 > 4 es\ncierto (cinco). «Seis» siete… # ocho * nueve\n\nOcho 9. Diez – once"
     assert " ".join(split_sentences(text)).split() == text.split()
+
+
+def test_a_number_that_a_line_break_moved_is_no_list_number() -> None:
+    wrapped = "Much was said about making the whole road part of Interstate\n9. Improvements to it are under way."
+    assert next(split_sentences(wrapped)).endswith("Interstate 9.")
+    steps = "Steps:\n1. Open the box and take out all that is in it.\n2. Close it"
+    assert list(split_sentences(steps))[1:] == ["1. Open the box and take out all that is in it.", "2. Close it"]
