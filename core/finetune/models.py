@@ -18,7 +18,8 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.AS
 WEIGHTS = "*.safetensors"  # the other formats are pickles, which run code when they are read
 WEIGHTS_INDEX = "model.safetensors.index.json"
 DOWNLOADED = [WEIGHTS, "*.json", "*.jinja", "*.txt", "*.model"]
-NOT_DOWNLOADED = ["original/*", "metal/*", "onnx/*"]  # copies of the weights in other formats
+# Copies of the weights in other formats.
+NOT_DOWNLOADED = ["original/*", "metal/*", "onnx/*", "consolidated*"]
 HUB_TIMEOUT_SECONDS = 10.0
 
 

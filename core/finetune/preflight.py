@@ -49,14 +49,13 @@ class Gpu:
 
 
 def gpus() -> list[Gpu]:
-    """NVIDIA GPUs as `nvidia-smi` tells them, the largest first; none when it is missing or silent."""
+    """NVIDIA GPUs in the order of `nvidia-smi`; none when it is missing or silent."""
     command = ["nvidia-smi", "--query-gpu=uuid,memory.total,name", "--format=csv,noheader,nounits"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    found = [parse_gpu(line) for line in told.splitlines() if line.count(",") >= 2]
-    return sorted(found, key=lambda gpu: -gpu.memory_bytes)
+    return [parse_gpu(line) for line in told.splitlines() if line.count(",") >= 2]
 
 
 def parse_gpu(line: str) -> Gpu:
@@ -67,14 +66,26 @@ def parse_gpu(line: str) -> Gpu:
     return Gpu(uuid, name, memory)
 
 
-def chosen_gpu() -> str:
+def visible_device() -> str:
     """CUDA_VISIBLE_DEVICES for a training process: one GPU, for the trainer refuses to see several. The
-    user's own choice comes first, then the GPU with the most memory. Empty without a GPU."""
+    user's own choice comes first, then the GPU with the most memory."""
     wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
     if wanted is not None:
         return wanted.split(",")[0].strip()
+    gpu = training_gpu()
+    return gpu.uuid if gpu else "0"  # a GPU may be there without nvidia-smi
+
+
+def training_gpu() -> Gpu | None:
+    """The GPU a run would use, as far as `nvidia-smi` knows it."""
     found = gpus()
-    return found[0].uuid if found else ""
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if wanted is None:
+        return max(found, key=lambda gpu: gpu.memory_bytes, default=None)
+    first = wanted.split(",")[0].strip()
+    if first.isdigit():
+        return found[int(first)] if int(first) < len(found) else None
+    return next((gpu for gpu in found if first and gpu.uuid.startswith(first)), None)
 
 
 def default_model(settings: Settings) -> str:
@@ -117,11 +128,10 @@ def needed_by_folder(model: models.ModelFolder, config: TrainConfig) -> int:
 def check_memory(config: TrainConfig, needed_bytes: int, *, gpt_oss: bool) -> None:
     """A GPU's memory counts where there is one, else the machine's. A gpt-oss of full size is refused
     without a GPU: one step would take hours."""
-    found = gpus()
+    gpu = training_gpu()
     full_gpt_oss = gpt_oss and needed_bytes >= FULL_GPT_OSS_BYTES
-    if found or full_gpt_oss:
-        available = found[0].memory_bytes if found else 0
-    else:
+    available = gpu.memory_bytes if gpu else 0
+    if not gpu and not full_gpt_oss:
         available = psutil.virtual_memory().total
     if needed_bytes <= available:
         return

@@ -7,6 +7,7 @@ Knows nothing of the page: it goes on when the page is closed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -14,12 +15,13 @@ import threading
 import traceback
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from core.finetune import failures
 from core.finetune.config import TrainConfig
 from core.finetune.events import EventWriter
-from core.finetune.preflight import chosen_gpu
+from core.finetune.preflight import visible_device
 
 STOP_POLL_SECONDS = 0.3
 # Someone who looks whether the lock is free holds it for a moment.
@@ -45,6 +47,7 @@ def work(run: Path) -> int:
         events.write("state", state="loading")
         config = TrainConfig.from_dict(json.loads((run / "config.json").read_text(encoding="utf-8")))
         prepare_environment()
+        step_back()
         watcher = LoadingWatcher(events, run / "stop")
         watcher.start()
         from core.finetune.trainer import train
@@ -60,9 +63,18 @@ def work(run: Path) -> int:
 
 def prepare_environment() -> None:
     """What the libraries read when they are imported."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = chosen_gpu()
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible_device()
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def step_back() -> None:
+    """Let the page and everything else of the user's go first on the processor."""
+    with contextlib.suppress(psutil.Error, OSError):
+        if sys.platform == "win32":
+            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            psutil.Process().nice(10)
 
 
 class LoadingWatcher(threading.Thread):

@@ -24,6 +24,7 @@ Usage = namedtuple("Usage", "total used free")
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: Usage(0, 0, 100 * GIGABYTE))
     return Settings(runs_dir=tmp_path / "runs")
 
@@ -143,12 +144,16 @@ def test_nvidia_smi_lines_become_gpus() -> None:
     assert preflight.parse_gpu("GPU-9, [N/A], NVIDIA GB10").memory_bytes > 0
 
 
-def test_the_users_own_choice_of_gpu_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    give_gpu(monkeypatch, 1000)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,4")
-    assert preflight.chosen_gpu() == "3"
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    assert preflight.chosen_gpu() == "GPU-0"
+@pytest.mark.usefixtures("settings")
+def test_one_gpu_is_used_the_largest_or_the_users_own_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    give_gpu(monkeypatch, 1000, 8000, 2000)
+    assert preflight.visible_device() == "GPU-1"
+    for wanted, seen, name in [("2,1", "2", "GPU-2"), ("GPU-0", "GPU-0", "GPU-0"), ("7", "7", None),
+                               ("", "", None), ("-1", "-1", None)]:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", wanted)
+        assert preflight.visible_device() == seen
+        gpu = preflight.training_gpu()
+        assert (gpu.uuid if gpu else None) == name
 
 
 def test_the_pages_side_of_fine_tuning_never_imports_torch() -> None:
