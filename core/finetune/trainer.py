@@ -222,10 +222,14 @@ def lora(config: TrainConfig, model: Any) -> Any:
     """
     from peft import LoraConfig
 
-    leaves = {name.rsplit(".", 1)[-1]: name for name, _ in model.named_modules()}
-    targets = [name for name in config.target_modules if name in leaves]
+    layers = [
+        name.rpartition(".")
+        for name, module in model.named_modules()
+        if getattr(getattr(module, "weight", None), "ndim", 0) == 2
+    ]
+    targets = sorted({leaf for *_, leaf in layers} & set(config.target_modules))
     if not targets:
-        found = sorted(leaf for leaf, name in leaves.items() if "attn" in name or "attention" in name)
+        found = sorted({leaf for path, _, leaf in layers if "attn" in path or "attention" in path})
         raise TrainingError(
             "train_no_target_modules", wanted=", ".join(config.target_modules),
             found=", ".join(found[:20]) or "-",

@@ -34,6 +34,7 @@ def test_a_model_without_any_of_the_layers_is_refused_with_those_it_has() -> Non
     with pytest.raises(TrainingError) as refused:
         trainer.lora(TrainConfig(), gpt2)
     assert refused.value.code == "train_no_target_modules"
+    assert refused.value.values["found"] == "c_attn, c_proj"
     for language in i18n.LANGUAGES:
         assert "c_attn" in i18n.explain(language, refused.value)
 
