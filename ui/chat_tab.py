@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import gradio as gr
@@ -16,7 +16,7 @@ from core.engines.choice import Choice
 from core.errors import AppError
 from ui.chat_view import Turn, engine_pill, history_of, messages, page_view, source_cards
 from ui.documents_tab import QUIET, add_files
-from ui.feedback import Notice, both, label, language_of, markdown_escape, notices_html
+from ui.feedback import Notice, both, html_block, label, language_of, markdown_escape, notices_html
 from ui.i18n import explain, plural, translate
 from ui.pacing import paced
 from ui.workshop import Workshop
@@ -50,9 +50,9 @@ def build(workshop: Workshop, timer: gr.Timer, pill: gr.HTML) -> None:
     seen_engine = gr.State("")
 
     with gr.Row(elem_classes="chat-row"):
-        with gr.Column(scale=3, min_width=320, elem_id="conversation"):
+        with gr.Column(scale=3, min_width=300, elem_id="conversation"):
             chatbot = gr.Chatbot(label=label("chat.conversation"), show_label=False, elem_id="messages",
-                                 height="calc(100vh - 330px)", min_height=300, buttons=["copy"], layout="bubble",
+                                 height=420, buttons=["copy"], layout="bubble",
                                  group_consecutive_messages=False, placeholder=_welcome())
             with gr.Row(elem_classes="examples") as examples:
                 buttons = [gr.Button(label(f"chat.example_{number}"), size="sm", elem_id=f"example-{number}")
@@ -64,11 +64,11 @@ def build(workshop: Workshop, timer: gr.Timer, pill: gr.HTML) -> None:
             with gr.Row(elem_classes="toolbar"):
                 model = gr.Dropdown(label=label("chat.model"), show_label=False, choices=[], container=False,
                                     scale=3, min_width=140, elem_id="model")
-                new = gr.Button(label("chat.new"), scale=2, min_width=150, elem_id="new-conversation")
-            engine_note = gr.HTML(elem_id="engine-note")
-            sources = gr.HTML(f'<div class="empty">{both("chat.sources_empty")}</div>', elem_id="sources",
+                new = gr.Button(label("chat.new"), size="md", scale=2, min_width=170, elem_id="new-conversation")
+            engine_note = html_block(elem_id="engine-note")
+            sources = html_block(f'<div class="empty">{both("chat.sources_empty")}</div>', elem_id="sources",
                               js_on_load=_SHOW_ON_CLICK)
-            page = gr.HTML(elem_id="page-view")
+            page = html_block(elem_id="page-view")
 
     shown = [box, chatbot, sources, page, turns, examples]
     timer.tick(events.refresh, [seen_engine, model], [seen_engine, pill, model, engine_note], **QUIET)
@@ -142,7 +142,7 @@ class ChatEvents:
         yield [gr.update(value=None, submit_btn=False, stop_btn=True),
                *self._shown(language, turns, sources="", page="")[1:]]
         events = self._answer(question, turns[:-1], picked)
-        async with contextlib.aclosing(paced(events)) as groups:  # type: ignore[type-var]
+        async with contextlib.aclosing(paced(events)) as groups:
             try:
                 async for group in groups:
                     if not group:
@@ -200,13 +200,13 @@ class ChatEvents:
                         sources, page = await self._evidence(language, turns, len(turns) - 1, first[0].rank)
         return self._shown(language, turns, sources=sources, page=page)
 
-    async def _answer(self, question: str, before: list[Turn], picked: str | None) -> AsyncIterator[ChatEvent]:
+    async def _answer(self, question: str, before: list[Turn], picked: str | None) -> AsyncGenerator[ChatEvent, None]:
         """The events of an answer, by the engine the reader picked, once search is ready."""
         choice = await self._choice(picked)
         await asyncio.to_thread(self._workshop.background.ready.wait)
         events = answer(question, history_of(before), self._workshop.collection.search, choice.engine,
                         choice.status.model, self._workshop.settings)
-        async with contextlib.aclosing(events) as stream:  # type: ignore[type-var]
+        async with contextlib.aclosing(events) as stream:
             async for event in stream:
                 yield event
 

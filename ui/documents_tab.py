@@ -12,7 +12,7 @@ from core.documents.library import OnConflict
 from core.errors import AppError
 from core.settings import MEBIBYTE
 from ui.documents_view import busy_line, conflict_text, missing_text, table
-from ui.feedback import Notice, both, error_notice, label, language_of, notices_html
+from ui.feedback import Notice, both, error_notice, html_block, label, language_of, notices_html
 from ui.i18n import plural, translate
 from ui.workshop import Workshop
 
@@ -34,26 +34,26 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
 
     drop = gr.File(label=label("documents.drop"), file_count="multiple", height=140, elem_id="drop-documents")
     with gr.Row(elem_classes="toolbar"):
-        gr.HTML(f'<p class="hint">{both("documents.drop_hint", megabytes=megabytes)}</p>', scale=1)
+        html_block(f'<p class="hint">{both("documents.drop_hint", megabytes=megabytes)}</p>', scale=1)
         guide = gr.Button(label("documents.put_guide_away"), size="sm", scale=0, min_width=190, visible=False,
                           elem_id="put-guide-away")
         undo = gr.Button(label("documents.undo"), size="sm", scale=0, min_width=170, visible=False,
                          elem_id="undo-remove")
         sync = gr.Button(label("documents.sync"), size="sm", scale=0, min_width=170, elem_id="sync-folder")
-    notices = gr.HTML(elem_id="document-notices")
+    notices = html_block(elem_id="document-notices")
     with gr.Group(visible=False, elem_classes="decision") as conflict_box:
-        conflicts = gr.HTML(elem_id="conflict-text")
+        conflicts = html_block(elem_id="conflict-text")
         with gr.Row():
             replace = gr.Button(label("documents.replace"), size="sm", elem_id="conflict-replace")
             keep_both = gr.Button(label("documents.keep_both"), size="sm", elem_id="conflict-keep-both")
             leave = gr.Button(label("documents.leave"), size="sm", elem_id="conflict-leave")
     with gr.Group(visible=False, elem_classes="decision") as missing_box:
-        missing = gr.HTML(elem_id="missing-text")
+        missing = html_block(elem_id="missing-text")
         with gr.Row():
             look_again = gr.Button(label("documents.look_again"), size="sm", elem_id="look-again")
             forget = gr.Button(label("documents.forget_missing"), size="sm", elem_id="forget-missing")
-    busy = gr.HTML(elem_id="indexing-progress")
-    documents = gr.HTML(elem_id="documents", js_on_load=_REMOVE_ON_CLICK)
+    busy = html_block(elem_id="indexing-progress")
+    documents = html_block(elem_id="documents", js_on_load=_REMOVE_ON_CLICK)
 
     view = [seen, documents, busy, undo, guide, missing_box, missing]
     asked = [notices, taken, conflict_box, conflicts]
@@ -107,7 +107,8 @@ class DocumentEvents:
     def leave(self, taken: list[str], request: gr.Request) -> list[Any]:
         for path in taken:
             Path(path).unlink(missing_ok=True)
-        return [notices_html(Notice(translate(language_of(request), "documents.left"))), [], gr.update(visible=False), ""]
+        left = Notice(translate(language_of(request), "documents.left"))
+        return [notices_html(left), [], gr.update(visible=False), ""]
 
     def sync(self, request: gr.Request) -> str:
         self._workshop.background.sync_folder()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from html import escape
-from typing import Literal
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -56,6 +56,11 @@ class Notice:
 
     text: str
     kind: Literal["info", "done", "error"] = "info"
+
+
+def html_block(value: str = "", **options: Any) -> gr.HTML:
+    """An HTML block under our own style sheet alone: gradio's own look for tables and buttons stays out."""
+    return gr.HTML(value, apply_default_css=False, **options)
 
 
 def notices_html(*notices: Notice) -> str:

@@ -13,7 +13,7 @@ from core.finetune.config import TrainConfig
 from core.finetune.dataset import read_dataset
 from core.finetune.run import Run
 from ui.documents_tab import QUIET
-from ui.feedback import Notice, both, error_notice, label, language_of, notices_html
+from ui.feedback import Notice, both, error_notice, html_block, label, language_of, notices_html
 from ui.finetune_view import curve, dataset_summary, run_status
 from ui.i18n import translate
 from ui.terminal_train import sample_dataset
@@ -41,23 +41,23 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
     dataset = gr.State("")
     with gr.Row(elem_classes="finetune-row"):
         with gr.Column(scale=2, min_width=300):
-            gr.HTML(f'<p class="intro">{both("finetune.intro")}</p>')
+            html_block(f'<p class="intro">{both("finetune.intro")}</p>')
             drop = gr.File(label=label("finetune.drop"), file_count="single", height=130, elem_id="drop-dataset")
             sample = gr.Button(label("finetune.use_sample"), size="sm", elem_id="use-sample")
-            summary = gr.HTML(elem_id="dataset-summary")
+            summary = html_block(elem_id="dataset-summary")
             model = gr.Dropdown(label=label("finetune.base_model"), info=label("finetune.base_model_info"),
                                 choices=list(_SUGGESTED_MODELS), value=workshop.default_base_model,
                                 allow_custom_value=True, elem_id="base-model")
             with gr.Row():
                 start = gr.Button(label("finetune.start"), variant="primary", elem_id="start-training")
                 stop = gr.Button(label("finetune.stop"), interactive=False, elem_id="stop-training")
-            notices = gr.HTML(elem_id="training-notices")
-            gr.HTML(f'<p class="hint">{both("finetune.recipe")}</p>')
+            notices = html_block(elem_id="training-notices")
+            html_block(f'<p class="hint">{both("finetune.recipe")}</p>')
         with gr.Column(scale=3, min_width=320):
-            status = gr.HTML(f'<div class="empty">{both("finetune.no_run")}</div>', elem_id="run-status")
+            status = html_block(f'<div class="empty">{both("finetune.no_run")}</div>', elem_id="run-status")
             plot = gr.LinePlot(curve(()), x="step", y="loss", label=label("finetune.loss"), height=260,
                                x_title=None, y_title=None, visible=False, elem_id="loss-curve", buttons=[])
-            log = gr.HTML("", html_template='<pre class="log" tabindex="0">${value}</pre>', js_on_load=_FOLLOW,
+            log = html_block("", html_template='<pre class="log" tabindex="0">${value}</pre>', js_on_load=_FOLLOW,
                           visible=False, elem_id="training-log")
 
     timer.tick(events.refresh, [seen], [seen, status, plot, log, start, stop], **QUIET)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TypeVar
 
 Event = TypeVar("Event")
@@ -13,7 +13,7 @@ _HEARTBEAT_SECONDS = 0.5  # a closed tab is noticed only when something is yield
 
 
 async def paced(stream: AsyncIterator[Event], update_seconds: float = _UPDATE_SECONDS,
-                heartbeat_seconds: float = _HEARTBEAT_SECONDS) -> AsyncIterator[list[Event]]:
+                heartbeat_seconds: float = _HEARTBEAT_SECONDS) -> AsyncGenerator[list[Event], None]:
     """The events of `stream` in groups: the first at once, then what came within `update_seconds`; an empty group
     each `heartbeat_seconds` of silence. Closing it closes `stream`; an error of `stream` is raised after the
     events before it."""

@@ -8,7 +8,7 @@ import gradio as gr
 
 from ui import chat_tab, documents_tab, finetune_tab
 from ui.chat_view import engine_pill
-from ui.feedback import LANGUAGE_COOKIE, both, label
+from ui.feedback import LANGUAGE_COOKIE, both, html_block, label
 from ui.i18n import DEFAULT_LANGUAGE, LANGUAGES
 from ui.workshop import Workshop
 
@@ -32,9 +32,9 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
         # At top level: a timer inside a tab that was never opened does not tick.
         timer = gr.Timer(_REFRESH_SECONDS)
         with gr.Row(elem_id="header"):
-            gr.HTML(_brand(), elem_id="brand", scale=1)
-            pill = gr.HTML(engine_pill(DEFAULT_LANGUAGE, None, True), elem_id="engine")
-            gr.HTML(_language_switch(), elem_id="language", js_on_load=_SWITCH_LANGUAGE)
+            html_block(_brand(), elem_id="brand", scale=1)
+            pill = html_block(engine_pill(DEFAULT_LANGUAGE, None, True), elem_id="engine")
+            html_block(_language_switch(), elem_id="language", js_on_load=_SWITCH_LANGUAGE)
         with gr.Tabs(selected="chat", elem_id="tabs"):
             with gr.Tab(label("tabs.documents"), id="documents", elem_id="tab-documents"):
                 documents_tab.build(workshop, timer)

@@ -77,7 +77,7 @@ def _serve(settings: Settings, language: str, options: ServeOptions, collection:
     policy = AccessPolicy(options.host, data_dir=settings.data_dir, allowed_hosts=options.allowed_hosts,
                           max_body_bytes=_FILES_PER_UPLOAD * settings.max_file_bytes)
     page = build_ui(workshop)
-    _, url, share_url = page.launch(
+    _, _, share_url = page.launch(
         server_name=options.host, server_port=port, share=options.share, quiet=True, prevent_thread_lock=True,
         show_error=False, ssr_mode=False, footer_links=[], run_history=False, i18n=page_texts(), theme=theme(),
         css=style(), head=head(), favicon_path=str(Path(__file__).parent / "favicon.svg"),

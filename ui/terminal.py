@@ -20,7 +20,6 @@ from core.documents.events import (
     DocumentEvent,
     Embedding,
     Failed,
-    Indexed,
     Missing,
     NoText,
     Parsing,
@@ -154,7 +153,7 @@ async def _answer(collection: Collection, language: str, choice: Choice, questio
     shown = ""
     done: Done | None = None
     events = answer(question, history, collection.search, choice.engine, choice.status.model, collection.settings)
-    async with contextlib.aclosing(events) as stream:  # type: ignore[type-var]
+    async with contextlib.aclosing(events) as stream:
         async for event in stream:
             if isinstance(event, Sources) and event.dropped_messages and not as_json:
                 print(plural(language, "chat.dropped_messages", event.dropped_messages))
@@ -202,7 +201,7 @@ def _print_event(language: str, event: DocumentEvent, as_json: bool) -> None:
 
 def event_json(language: str, event: DocumentEvent) -> dict[str, object]:
     """An event as the terminal's contract words it."""
-    name = {NoText: "no_text"}.get(type(event), type(event).__name__.lower())
+    name = "no_text" if isinstance(event, NoText) else type(event).__name__.lower()
     values: dict[str, object] = dict(vars(event))
     if isinstance(event, Failed | Skipped):
         values["code"] = event.reason.code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
 from core.chat.citations import cited, resolve, resolve_streaming
@@ -63,7 +63,7 @@ def check_question(question: str, settings: Settings) -> str:
 
 
 async def answer(question: str, history: Sequence[Message], search: Search, engine: Engine, model: str,
-                 settings: Settings) -> AsyncIterator[ChatEvent]:
+                 settings: Settings) -> AsyncGenerator[ChatEvent, None]:
     """Sources, then Thought and Partial as they grow, then Done.
 
     Closing this iterator closes the engine's connection at once, before the first token too. Raises AppError for
@@ -76,7 +76,7 @@ async def answer(question: str, history: Sequence[Message], search: Search, engi
     request = ChatRequest(model, prompt.messages, question,
                           tuple(Passage(hit.rank, hit.text) for hit in prompt.hits))
     text, thought = "", ""
-    async with contextlib.aclosing(engine.chat(request)) as events:  # type: ignore[type-var]
+    async with contextlib.aclosing(engine.chat(request)) as events:
         async for event in events:
             match event:
                 case Thinking():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -86,7 +86,7 @@ class Engine(Protocol):
         """Chat models that can be used now."""
         ...
 
-    def chat(self, request: ChatRequest) -> AsyncIterator[EngineEvent]:
+    def chat(self, request: ChatRequest) -> AsyncGenerator[EngineEvent, None]:
         """Thinking and Token events as they arrive, then one Finished."""
         ...
 
