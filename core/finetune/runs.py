@@ -42,7 +42,7 @@ class Runs:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.folder = settings.runs_dir
+        self.folder = settings.runs_dir.resolve()
         self._events: dict[Path, tuple[tuple[int, int], EventList]] = {}
 
     def start(self, config: TrainConfig, dataset_path: Path) -> Run:
@@ -150,7 +150,7 @@ class Runs:
         while (folder := self.folder / (base if number == 1 else f"{base}-{number}")).exists():
             number += 1
         folder.mkdir()
-        return folder.resolve()
+        return folder
 
 
 def model_slug(model: str) -> str:

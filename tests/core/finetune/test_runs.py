@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -196,8 +197,15 @@ def test_a_run_outlives_who_started_it_and_a_killed_worker_leaves_it_interrupted
     assert runs.active() is None
 
 
-def test_stop_before_the_first_step_ends_the_worker_at_once(runs: Runs, tiny: Path) -> None:
-    run = runs.start(TrainConfig(model=str(tiny), epochs=ENDLESS), SAMPLE)
+def test_a_double_click_gives_one_run_and_stop_before_its_first_step_ends_it_at_once(
+    runs: Runs, tiny: Path
+) -> None:
+    config = TrainConfig(model=str(tiny), epochs=ENDLESS)
+    with ThreadPoolExecutor() as pool:
+        clicks = [pool.submit(runs.start, config, SAMPLE) for _ in range(3)]
+    refused = [click.exception() for click in clicks if click.exception()]
+    assert [getattr(error, "code", error) for error in refused] == ["train_already_running"] * 2
+    (run,) = (click.result() for click in clicks if not click.exception())
     runs.stop(run.name)
     stopped = wait(runs, run.name, ended)
     assert (stopped.state, stopped.steps, stopped.adapter) == ("stopped", (), None)
