@@ -41,6 +41,14 @@ window.tallerShowSource = (event) => {
 };
 document.addEventListener('click', window.tallerShowSource, true);
 """
+# A text opens at its passage.
+_SHOW_PASSAGE = """
+watch('value', () => {
+  const box = element.querySelector('figure.text');
+  const mark = box?.querySelector('mark');
+  if (mark) box.scrollTop = mark.offsetTop - box.offsetTop - 40;
+});
+"""
 
 
 def build(workshop: Workshop, timer: gr.Timer, pill: gr.HTML) -> None:
@@ -68,7 +76,7 @@ def build(workshop: Workshop, timer: gr.Timer, pill: gr.HTML) -> None:
             engine_note = html_block(elem_id="engine-note")
             sources = html_block(f'<div class="empty">{both("chat.sources_empty")}</div>', elem_id="sources",
                               js_on_load=_SHOW_ON_CLICK)
-            page = html_block(elem_id="page-view")
+            page = html_block(elem_id="page-view", js_on_load=_SHOW_PASSAGE)
 
     shown = [box, chatbot, sources, page, turns, examples]
     timer.tick(events.refresh, [seen_engine, model], [seen_engine, pill, model, engine_note], **QUIET)
