@@ -1,0 +1,127 @@
+"""The real program as a child process: `python app.py …`, in a folder of its own, for tests of the terminal and page.
+
+    with RunningApp(tmp_path, ollama_url=server.url) as app:
+        …  # app.url is open; app.children() are the processes it started
+
+Everything it writes stays below the folder: documents in `docs`, the store in `data`, training runs in
+`gpt_oss_fine_tuned`, its words in `output.txt`. Knows no browser.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from ui.server import running_page
+
+APP = Path(__file__).resolve().parent.parent / "app.py"
+NO_OLLAMA = "http://127.0.0.1:9"  # the discard port: nothing answers there
+START_SECONDS = 60.0  # gradio alone takes 3 to 6 s to import, more on a busy machine
+
+
+def environment(ollama_url: str = NO_OLLAMA, language: str = "en_US.UTF-8") -> dict[str, str]:
+    """The variables a run of the program sees: a chosen Ollama and language, and no other Ollama to start."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}
+    return {**kept, "OLLAMA_HOST": ollama_url, "LANG": language, "PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def run_app(folder: Path, *arguments: str, ollama_url: str = NO_OLLAMA, language: str = "en_US.UTF-8",
+            typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Run one command to its end on `folder`'s documents; `typed` is what stands on its standard input."""
+    command = [sys.executable, str(APP), *arguments, "--docs", str(folder / "docs"), "--data", str(folder / "data")]
+    return subprocess.run(command, cwd=folder, env=environment(ollama_url, language), input=typed, text=True,
+                          encoding="utf-8", capture_output=True, check=False, timeout=120)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether `condition` became true within `seconds`."""
+    give_up = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+class RunningApp:
+    """A page that is served as long as the context lasts."""
+
+    def __init__(self, folder: Path, *, ollama_url: str = NO_OLLAMA, port: int = 0, language: str = "en_US.UTF-8",
+                 options: tuple[str, ...] = ()) -> None:
+        self.folder = folder
+        self.docs, self.data = folder / "docs", folder / "data"
+        self.port = port or free_port()
+        self.url = ""
+        self._environment = environment(ollama_url, language)
+        self._options = options
+
+    def __enter__(self) -> RunningApp:
+        command = [sys.executable, str(APP), "--no-browser", "--port", str(self.port), "--docs", str(self.docs),
+                   "--data", str(self.data), *self._options]
+        with self._output.open("ab") as output:
+            self.process = psutil.Popen(command, cwd=self.folder, env=self._environment, stdin=subprocess.DEVNULL,
+                                        stdout=output, stderr=subprocess.STDOUT)
+        try:
+            assert wait_for(self._open, START_SECONDS), self.output
+            assert self.url, self.output
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        with contextlib.suppress(psutil.TimeoutExpired):
+            self.process.wait(timeout=20)
+        self.kill()
+
+    @property
+    def output(self) -> str:
+        """What it printed so far."""
+        return self._output.read_text(encoding="utf-8", errors="replace")
+
+    def children(self) -> list[psutil.Process]:
+        """The processes it started that live, and theirs."""
+        try:
+            return list(self.process.children(recursive=True))
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.process.kill()
+            self.process.wait(timeout=10)
+
+    @property
+    def _output(self) -> Path:
+        return self.folder / "output.txt"
+
+    def _open(self) -> bool:
+        self.url = running_page(self.data) or ""
+        return bool(self.url) or self.process.poll() is not None
+
+
+def alive(processes: list[psutil.Process]) -> list[str]:
+    """Those of `processes` that have not ended, in words."""
+    words = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                words.append(" ".join(process.cmdline()[1:]))
+    return words
