@@ -6,11 +6,14 @@ Adding a format is one function here, one line in `READERS` and its test. Knows 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+from core.documents.language import identify
 from core.errors import DocumentError
 
 PageReader = Callable[[Path], Iterator[str]]
@@ -19,6 +22,15 @@ PageReader = Callable[[Path], Iterator[str]]
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UTF16_SAMPLE_BYTES = 4096
+_LANGUAGE_SAMPLE_CHARS = 4096
+# UTF-32 first: its little-endian mark begins with UTF-16's.
+_MARKS = ((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"),
+          (b"\xfe\xff", "utf-16"))
+# Read as Windows-1252: three accented letters in a row, or signs that stand in no Western word or sentence.
+_NOT_WESTERN = re.compile("[À-ÖØ-öø-ÿ]{3}|[‚ƒ„†‡ˆ‰‹¤¦¬¯¸×÷]")
+# Languages of the Latin alphabet that are written in Windows-1250, -1254 or -1257.
+_OTHER_CODE_PAGES = frozenset(
+    ("az", "bs", "cs", "et", "hr", "hu", "ku", "lt", "lv", "pl", "ro", "sk", "sl", "sq", "tr"))
 
 
 def read_pdf(path: Path) -> Iterator[str]:
@@ -40,20 +52,15 @@ def read_pdf(path: Path) -> Iterator[str]:
             yield _pdfium_page_text(document, number)
 
 
-def _pdfium_page_text(document: object, number: int) -> str:
+def _pdfium_page_text(document: Any, number: int) -> str:
     """The text of one page; a page that cannot be loaded is an empty page, not the end of the others."""
     import pypdfium2 as pdfium
 
     try:
-        page = document[number]  # type: ignore[index]
+        with contextlib.closing(document[number]) as page, contextlib.closing(page.get_textpage()) as text_page:
+            return clean_pdf_text(text_page.get_text_range())
     except pdfium.PdfiumError:
         return ""
-    text_page = page.get_textpage()
-    try:
-        return clean_pdf_text(text_page.get_text_range())
-    finally:
-        text_page.close()
-        page.close()
 
 
 def read_pdf_again(path: Path) -> Iterator[str]:
@@ -84,45 +91,60 @@ def read_text(path: Path) -> Iterator[str]:
 def decode(data: bytes) -> str:
     """Bytes of a text file in whatever encoding they come, with newlines as `\\n` and without a BOM.
 
-    UTF-8 and the BOMs are certain; UTF-16 without a BOM shows by its zero bytes; the rest is guessed by
-    charset-normalizer, which reads the 8-bit encodings of the West well. Raises DocumentError `not_text`.
+    BOMs and UTF-8 are certain; UTF-16 without a BOM shows by its zero bytes; Windows-1252 is what the languages of
+    the West are written in otherwise; the rest is guessed. Raises DocumentError `not_text`.
     """
-    text = _decode_certain(data)
+    if data.startswith(b"%PDF-"):
+        raise DocumentError("not_text")
+    text = _decode_utf(data)
     if text is None:
-        from charset_normalizer import from_bytes
-
-        guess = from_bytes(data).best()
-        if guess is None or b"\x00" in data:
-            raise DocumentError("not_text")
-        text = str(guess)
+        text = _decode_western(data) or _guess(data)
     if len(_CONTROL.findall(text)) > len(text) // 100:
         raise DocumentError("not_text")
     return clean_text(text.removeprefix("\ufeff"))
 
 
-def _decode_certain(data: bytes) -> str | None:
-    """Text whose encoding leaves no doubt, else None."""
-    for mark, encoding in ((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
-                           (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if data.startswith(mark):
-            try:
-                return data.decode(encoding)
-            except UnicodeDecodeError:
-                break  # ÿþ also starts binary files
+def _decode_utf(data: bytes) -> str | None:
+    """Text in one of the UTFs, which leave no doubt, else None."""
+    encodings = [encoding for mark, encoding in _MARKS if data.startswith(mark)]
     sample = data[:_UTF16_SAMPLE_BYTES]
     # In UTF-16 Latin text every other byte is zero: nearly all on one side, nearly none on the other.
     zeros_even, zeros_odd = sample[0::2].count(0), sample[1::2].count(0)
     half = max(1, len(sample) // 2)
     if max(zeros_even, zeros_odd) > 0.7 * half and min(zeros_even, zeros_odd) < 0.05 * half:
-        encoding = "utf-16-be" if zeros_even > zeros_odd else "utf-16-le"
-        try:
+        encodings.append("utf-16-be" if zeros_even > zeros_odd else "utf-16-le")
+    for encoding in (*encodings, "utf-8"):
+        with contextlib.suppress(UnicodeDecodeError):
             return data.decode(encoding)
-        except UnicodeDecodeError:
-            return None
+    # A byte or two that went wrong, as in a file cut in the middle of a letter, do not make it another encoding.
+    text = data.decode("utf-8", errors="replace")
+    letters = sum(character > "\x7f" for character in text)
+    return text if text.count("\ufffd") * 20 < letters else None
+
+
+def _decode_western(data: bytes) -> str | None:
+    """Text in Windows-1252, of which Latin-1 is a part, else None.
+
+    A guesser by frequency takes a short Spanish text for Polish: ñ and ń are the same byte. Here accented letters
+    must stand alone or in pairs among plain ones, unlike Cyrillic or Greek, and the language must not be one that
+    needs another of the 8-bit encodings.
+    """
     try:
-        return data.decode("utf-8")
+        text = data.decode("cp1252")
     except UnicodeDecodeError:
         return None
+    if _NOT_WESTERN.search(text) or _CONTROL.search(text):
+        return None
+    return None if identify(text[:_LANGUAGE_SAMPLE_CHARS]) in _OTHER_CODE_PAGES else text
+
+
+def _guess(data: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    guess = from_bytes(data).best()
+    if guess is None or b"\x00" in data:
+        raise DocumentError("not_text")
+    return str(guess)
 
 
 def clean_text(text: str) -> str:
