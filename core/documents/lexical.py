@@ -17,52 +17,60 @@ from typing import Any
 from core.documents.language import OTHER, STEMMERS
 from core.documents.store import Store
 
-_LAYOUT = 1  # rises when fields or tokenizers change; another number on disk means a rebuild
+_LAYOUT = 2  # rises when fields or tokenizers change; another number on disk means a rebuild
 _WRITER_BYTES = 64 * 1024 * 1024  # Tantivy's buffer before it writes a segment; 15 MB is its least
 _MAX_TOKEN_BYTES = 64
 _log = logging.getLogger(__name__)
 
 
 class LexicalIndex:
-    """Words of the contents a store shows. Safe for several threads.
+    """Words of the contents that search must know. Safe for several threads.
 
     Only the holder of the data folder's writer lock may be `writable`; a reader takes the folder as it is, and
     an index in memory, filled by its own `sync`, where there is none.
     """
 
-    def __init__(self, folder: Path, *, writable: bool) -> None:
+    def __init__(self, folder: Path, store: Store, *, writable: bool) -> None:
         self._folder: Path | None = folder
+        self._store = store
         self._writable = writable
         self._analyzers = {code: _analyzer(code) for code in (*STEMMERS, OTHER)}
-        self._contents: set[str] = set()
+        self._contents: set[int] = set()
         self._lock = threading.Lock()
         try:
             self._index = self._open()
-        except Exception:  # Tantivy raises ValueError, OSError and panics alike for a damaged folder
+        except Exception:  # Tantivy raises ValueError and OSError alike for a damaged folder
             _log.warning("The lexical index is unusable and will be made anew", exc_info=True)
             self._index = self._make_anew()
 
-    def sync(self, store: Store) -> None:
-        """Hold exactly the contents the store shows; a reader of a folder follows what its writer committed."""
+    def sync(self, shown: set[int]) -> None:
+        """Hold exactly the contents `shown`; a reader of a folder follows what its writer committed."""
         if self._folder is not None and not self._writable:
             self._index.reload()
             return
-        shown = store.shown_contents()
         with self._lock:
             if shown == self._contents:
                 return
-            writer = self._index.writer(_WRITER_BYTES, 1)
-            for sha256 in self._contents ^ shown:
-                # Also before adding: a crash between commit and note may have left the content in the index.
-                writer.delete_documents_by_term("content", sha256)
-            for sha256 in shown - self._contents:
-                for chunk_id, language, text in store.texts(sha256):
-                    writer.add_document(_document(chunk_id, sha256, language, text))
-            writer.commit()
-            writer.wait_merging_threads()
-            self._contents = shown
-            self._note_contents()
-            self._index.reload()
+            try:
+                self._change_to(shown)
+            except ValueError:  # damage that opening did not notice
+                _log.warning("The lexical index is damaged and will be made anew", exc_info=True)
+                self._index = self._make_anew()
+                self._change_to(shown)
+
+    def _change_to(self, shown: set[int]) -> None:
+        writer = self._index.writer(_WRITER_BYTES, 1)
+        for content_id in self._contents ^ shown:
+            # Also before adding: a crash between commit and note may have left the content in the index.
+            writer.delete_documents_by_term("content", str(content_id))
+        for content_id in shown - self._contents:
+            for chunk_id, language, text in self._store.texts(content_id):
+                writer.add_document(_document(chunk_id, content_id, language, text))
+        writer.commit()
+        writer.wait_merging_threads()
+        self._contents = shown
+        self._note_contents()
+        self._index.reload()
 
     def search(self, question: str, count: int) -> dict[int, float]:
         """The `count` best chunks for the question's words, any of them: id → BM25 score."""
@@ -89,7 +97,7 @@ class LexicalIndex:
         if not note.exists():
             return self._make_anew()
         content = json.loads(note.read_text(encoding="utf-8"))
-        if content["layout"] != _LAYOUT:
+        if (content["layout"], content["store"]) != (_LAYOUT, self._store.identity):
             return self._make_anew()
         index = tantivy.Index.open(str(self._folder / "tantivy"))
         self._contents = set(content["contents"])
@@ -116,7 +124,8 @@ class LexicalIndex:
         if self._folder is None:
             return
         fresh = self._folder / "contents.json.new"
-        fresh.write_text(json.dumps({"layout": _LAYOUT, "contents": sorted(self._contents)}), encoding="utf-8")
+        content = {"layout": _LAYOUT, "store": self._store.identity, "contents": sorted(self._contents)}
+        fresh.write_text(json.dumps(content), encoding="utf-8")
         fresh.replace(self._folder / "contents.json")
 
 
@@ -148,11 +157,11 @@ def _analyzer(language: str) -> Any:
     return builder.filter(tantivy.Filter.ascii_fold()).build()
 
 
-def _document(chunk_id: int, sha256: str, language: str, text: str) -> Any:
+def _document(chunk_id: int, content_id: int, language: str, text: str) -> Any:
     import tantivy
 
     document = tantivy.Document()
     document.add_integer("id", chunk_id)
-    document.add_text("content", sha256)
+    document.add_text("content", str(content_id))
     document.add_text(_field(language if language in STEMMERS else OTHER), text)
     return document

@@ -45,8 +45,9 @@ class Searcher:
 
     def sync(self) -> None:
         """Bring the indexes up to the store."""
-        self._vectors.sync(self._store)
-        self._lexical.sync(self._store)
+        shown = self._store.shown_contents(self._embedder.model)
+        self._vectors.sync(self._store, shown)
+        self._lexical.sync(shown)
 
     def search(self, question: str, top_k: int) -> list[Hit]:
         """The `top_k` best passages, best first. Raises DocumentError `embedder_failed`."""
@@ -57,10 +58,8 @@ class Searcher:
         dense = self._vectors.search(vector, _CANDIDATES)
         dense |= self._vectors.scores(vector, [chunk_id for chunk_id in lexical if chunk_id not in dense])
         fused = fuse(dense, lexical)
-        # Twice as many as asked for: a document may have gone since the indexes were brought up to date.
-        best = sorted(fused, key=lambda chunk_id: -fused[chunk_id])[: 2 * top_k]
-        stored = self._store.chunks(best)
-        found = [stored[chunk_id] for chunk_id in best if chunk_id in stored][:top_k]
+        best = sorted(fused, key=lambda chunk_id: -fused[chunk_id])
+        found = self._store.first_chunks(best, top_k)
         return [
             Hit(rank, chunk.id, chunk.source, chunk.sha256, chunk.page, chunk.start, chunk.end,
                 round(fused[chunk.id], 4), chunk.text)
@@ -71,6 +70,8 @@ class Searcher:
 def fuse(dense: dict[int, float], lexical: dict[int, float]) -> dict[int, float]:
     """One score from 0 to 1 for each chunk of `dense`, from its cosine and its BM25 score (0 where absent): the
     mean of both, each spread over 0 to 1 among the candidates."""
+    if not dense:
+        return {}
     lowest, highest = min(dense.values()), max(dense.values())
     spread = highest - lowest or 1.0
     most = max(lexical.values(), default=0.0) or 1.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,16 +31,17 @@ Vectors = npt.NDArray[np.float32]
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE contents (
-    sha256 TEXT PRIMARY KEY, pages INTEGER NOT NULL, chunks INTEGER NOT NULL,
+CREATE TABLE contents (  -- ids, here and of chunks, are never used again: no derived index can name the wrong one
+    id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL UNIQUE, pages INTEGER NOT NULL, chunks INTEGER NOT NULL,
     embedder TEXT NOT NULL, vectors BLOB NOT NULL  -- float16, (chunks, dim), rows in the order of chunk ids
 );
 CREATE TABLE pages (
-    sha256 TEXT NOT NULL REFERENCES contents ON DELETE CASCADE, number INTEGER NOT NULL, text TEXT NOT NULL,
+    sha256 TEXT NOT NULL REFERENCES contents (sha256) ON DELETE CASCADE, number INTEGER NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (sha256, number)
 ) WITHOUT ROWID;
-CREATE TABLE chunks (  -- ids are never used again, so a derived index can never name the wrong chunk
-    id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL REFERENCES contents ON DELETE CASCADE,
+CREATE TABLE chunks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sha256 TEXT NOT NULL REFERENCES contents (sha256) ON DELETE CASCADE,
     page INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, language TEXT NOT NULL
 );
 CREATE INDEX chunks_of_content ON chunks (sha256);
@@ -100,6 +102,7 @@ class Store:
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
+                db.execute("INSERT INTO meta VALUES ('identity', ?)", (uuid.uuid4().hex,))
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             elif version != SCHEMA_VERSION:
                 raise DocumentError("store_version", path=str(path))
@@ -117,13 +120,22 @@ class Store:
             yield db
             db.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            if "disk is full" in str(error):
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
                 raise DocumentError("disk_full") from error
             raise
         except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:  # the subclasses are bugs, or another program's lock
+                raise
             raise DocumentError("store_damaged", path=str(self._path)) from error
         finally:
             db.close()  # rolls back what was not committed
+
+    @property
+    def identity(self) -> str:
+        """Of this very file: an index derived from another store, with the same ids, is not this one's."""
+        identity = self.note("identity")
+        assert identity is not None  # written with the schema
+        return identity
 
     # Documents.
 
@@ -171,16 +183,24 @@ class Store:
             ).fetchall()
         return [row["source"] for row in rows]
 
+    def queue_other_embedders(self, embedder: str) -> None:
+        """Queue the documents whose vectors are of another embedder: they cannot be compared with its own."""
+        with self._transaction(write=True) as db:
+            db.execute("UPDATE documents SET state = 'queued' WHERE state = 'indexed' AND sha256 IN"
+                       " (SELECT sha256 FROM contents WHERE embedder <> ?)", (embedder,))
+
     def set_progress(self, source: str, state: State, done: int = 0, total: int = 0) -> None:
         with self._transaction(write=True) as db:
             db.execute("UPDATE documents SET state = ?, done = ?, total = ? WHERE source = ?",
                        (state, done, total, source))
 
-    def fail(self, source: str, reason: Reason) -> None:
-        """Nothing of this file can be shown; what was shown before under its name is not true any more."""
+    def fail(self, source: str, file_sha256: str, reason: Reason) -> None:
+        """Nothing of this file can be shown; what was shown before under its name is not true any more. Nothing
+        happens when the file was replaced meanwhile: the new one is queued."""
         with self._transaction(write=True) as db:
-            db.execute("UPDATE documents SET state = 'failed', reason = ?, sha256 = NULL WHERE source = ?",
-                       (json.dumps([reason.code, reason.values]), source))
+            db.execute("UPDATE documents SET state = 'failed', reason = ?, sha256 = NULL"
+                       " WHERE source = ? AND file_sha256 = ?",
+                       (json.dumps([reason.code, reason.values]), source, file_sha256))
             _drop_orphans(db)
 
     def remove(self, source: str) -> None:
@@ -200,7 +220,7 @@ class Store:
         """Write a content whole, in one transaction. `vectors`: float32, (len(chunks), dim), unit length."""
         with self._transaction(write=True) as db:
             db.execute("DELETE FROM contents WHERE sha256 = ?", (sha256,))
-            db.execute("INSERT INTO contents VALUES (?, ?, ?, ?, ?)",
+            db.execute("INSERT INTO contents (sha256, pages, chunks, embedder, vectors) VALUES (?, ?, ?, ?, ?)",
                        (sha256, len(pages), len(chunks), embedder, vectors.astype(np.float16).tobytes()))
             db.executemany("INSERT INTO pages VALUES (?, ?, ?)",
                            ((sha256, number, text) for number, text in enumerate(pages, start=1)))
@@ -209,7 +229,6 @@ class Store:
                 ((sha256, chunk.page, chunk.start, chunk.end, language)
                  for chunk, language in zip(chunks, languages, strict=True)),
             )
-            # Seen by nobody until a document shows it, so the generation stays.
 
     def show_content(self, source: str, sha256: str) -> StoredDocument | None:
         """Let a document show a content that is complete; contents no document shows any more go. None when
@@ -224,45 +243,51 @@ class Store:
                              (source, sha256)).fetchone()
         return _document(row) if row else None
 
-    def shown_contents(self) -> set[str]:
-        """The contents that search must know: exactly those shown by some document."""
+    def shown_contents(self, embedder: str) -> set[int]:
+        """Ids of the contents that search must know: those shown by some document, with vectors of `embedder`.
+        A content that goes and comes back, or gets other vectors, comes under a new id."""
         with self._transaction() as db:
-            rows = db.execute(
-                "SELECT DISTINCT sha256 FROM documents JOIN contents USING (sha256) WHERE chunks > 0").fetchall()
-        return {row["sha256"] for row in rows}
+            rows = db.execute("SELECT DISTINCT contents.id FROM documents JOIN contents USING (sha256)"
+                              " WHERE chunks > 0 AND embedder = ?", (embedder,)).fetchall()
+        return {row["id"] for row in rows}
 
-    def vectors(self, sha256: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]:
+    def vectors(self, content_id: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]:
         """Chunk ids, (n,), and their vectors, float16, (n, dim); both empty when the content is gone."""
         with self._transaction() as db:
-            ids = db.execute("SELECT id FROM chunks WHERE sha256 = ? ORDER BY id", (sha256,)).fetchall()
-            row = db.execute("SELECT vectors FROM contents WHERE sha256 = ?", (sha256,)).fetchone()
+            ids = db.execute("SELECT chunks.id FROM chunks JOIN contents USING (sha256) WHERE contents.id = ?"
+                             " ORDER BY chunks.id", (content_id,)).fetchall()
+            row = db.execute("SELECT vectors FROM contents WHERE id = ?", (content_id,)).fetchone()
         if not ids or row is None:
             return np.empty(0, np.int64), np.empty((0, 0), np.float16)
         matrix = np.frombuffer(row["vectors"], np.float16).reshape(len(ids), -1)
         return np.array([chunk["id"] for chunk in ids], np.int64), matrix
 
-    def texts(self, sha256: str) -> list[tuple[int, str, str]]:
-        """Chunk id, language and text of every chunk of a content."""
+    def texts(self, content_id: int) -> list[tuple[int, str, str]]:
+        """Chunk id, language and text of every chunk of a content; empty when the content is gone."""
         with self._transaction() as db:
             rows = db.execute(
-                "SELECT id, language, substr(text, start + 1, end - start) AS chunk_text FROM chunks"
-                " JOIN pages ON pages.sha256 = chunks.sha256 AND pages.number = chunks.page"
-                " WHERE chunks.sha256 = ? ORDER BY id", (sha256,)).fetchall()
-        return [(row["id"], row["language"], row["chunk_text"]) for row in rows]
+                "SELECT chunks.id, page, start, end, language FROM chunks JOIN contents USING (sha256)"
+                " WHERE contents.id = ? ORDER BY chunks.id", (content_id,)).fetchall()
+            # Cut here: SQLite's substr counts from the page's beginning, again for each chunk of a long one.
+            pages = dict(db.execute("SELECT number, text FROM pages JOIN contents USING (sha256)"
+                                    " WHERE contents.id = ?", (content_id,)).fetchall())
+        return [(row["id"], row["language"], pages[row["page"]][row["start"] : row["end"]]) for row in rows]
 
-    def chunks(self, ids: Iterable[int]) -> dict[int, StoredChunk]:
-        """Chunks by id, each under the first name that shows it; ids that no document shows are left out."""
-        found = {}
+    def first_chunks(self, ids: Iterable[int], count: int) -> list[StoredChunk]:
+        """The first `count` of these chunks that some document shows, each under the first name that shows it."""
+        found: list[StoredChunk] = []
         with self._transaction() as db:
             for chunk_id in ids:
+                if len(found) == count:
+                    break
                 row = db.execute(
                     "SELECT id, chunks.sha256, page, start, end, substr(text, start + 1, end - start) AS chunk_text,"
                     " (SELECT min(source) FROM documents WHERE documents.sha256 = chunks.sha256) AS source"
                     " FROM chunks JOIN pages ON pages.sha256 = chunks.sha256 AND pages.number = chunks.page"
                     " WHERE id = ?", (chunk_id,)).fetchone()
                 if row and row["source"] is not None:
-                    found[chunk_id] = StoredChunk(row["id"], row["source"], row["sha256"], row["page"],
-                                                  row["start"], row["end"], row["chunk_text"])
+                    found.append(StoredChunk(row["id"], row["source"], row["sha256"], row["page"],
+                                             row["start"], row["end"], row["chunk_text"]))
         return found
 
     def page_text(self, sha256: str, page: int) -> str | None:

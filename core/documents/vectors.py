@@ -20,21 +20,22 @@ class VectorIndex:
 
     def __init__(self) -> None:
         self._index: Any = None  # faiss.IndexIDMap2, made when the first vectors tell the dimension
-        self._ids: dict[str, npt.NDArray[np.int64]] = {}  # chunk ids by content
+        self._ids: dict[int, npt.NDArray[np.int64]] = {}  # chunk ids by content
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
 
     def __len__(self) -> int:
         return sum(len(ids) for ids in self._ids.values())
 
-    def sync(self, store: Store) -> None:
-        """Hold exactly the contents the store shows."""
-        shown = store.shown_contents()
-        for sha256 in self._ids.keys() - shown:
-            self._remove(sha256)
-        for sha256 in shown - self._ids.keys():
-            ids, vectors = store.vectors(sha256)
-            if len(ids):
-                self._add(sha256, ids, vectors.astype(np.float32))
+    def sync(self, store: Store, shown: set[int]) -> None:
+        """Hold exactly the contents `shown`, of one embedder."""
+        with self._syncing:
+            for content_id in self._ids.keys() - shown:
+                self._remove(content_id)
+            for content_id in shown - self._ids.keys():
+                ids, vectors = store.vectors(content_id)
+                if len(ids):
+                    self._add(content_id, ids, vectors.astype(np.float32))
 
     def search(self, vector: Vectors, count: int) -> dict[int, float]:
         """The `count` nearest chunks: id → cosine. `vector`: float32, (dim,), unit length."""
@@ -55,7 +56,7 @@ class VectorIndex:
                     continue
         return found
 
-    def _add(self, sha256: str, ids: npt.NDArray[np.int64], vectors: Vectors) -> None:
+    def _add(self, content_id: int, ids: npt.NDArray[np.int64], vectors: Vectors) -> None:
         import faiss
 
         with self._lock:
@@ -64,8 +65,8 @@ class VectorIndex:
                     vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
                 self._index = faiss.IndexIDMap2(flat)
             self._index.add_with_ids(vectors, ids)
-            self._ids[sha256] = ids
+            self._ids[content_id] = ids
 
-    def _remove(self, sha256: str) -> None:
+    def _remove(self, content_id: int) -> None:
         with self._lock:
-            self._index.remove_ids(self._ids.pop(sha256))
+            self._index.remove_ids(self._ids.pop(content_id))
