@@ -55,13 +55,16 @@ class BackgroundIndexing:
     def close(self) -> None:
         self._closing.set()
         self._wake.set()
-        self._collection.embedder.close()  # frees the thread from a batch it waits for
-        self._thread.join(timeout=10)
+        self._collection.end_children()  # frees the thread from the page or the batch it waits for
+        if self._thread.ident is not None:
+            self._thread.join(timeout=10)
 
     def _work(self) -> None:
         self._guarded(self._start_up)
-        while not self._closing.is_set():
+        while True:
             self._wake.clear()
+            if self._closing.is_set():  # asked after clearing: `close` wakes, and that must not be lost
+                return
             self._guarded(self._one_round)
             self._wake.wait(timeout=_RETRY_SECONDS if self.error else None)
 

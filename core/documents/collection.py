@@ -28,7 +28,8 @@ class Collection:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(settings.data_dir / "writer.lock")
+        # Not bound to this thread: whoever closes the collection lets the lock go.
+        self._lock = FileLock(settings.data_dir / "writer.lock", thread_local=False)
         try:
             self._lock.acquire(timeout=0)
             self.writable = True
@@ -36,13 +37,13 @@ class Collection:
             self.writable = False
         try:
             self.store = Store(settings.store_path)
+            lexical = LexicalIndex(settings.data_dir / "lexical", self.store, writable=self.writable)
         except BaseException:
             self._lock.release()
             raise
         self.embedder = Embedder(settings)
         self._indexer = Indexer(settings, self.store, self.embedder)
         self._library = Library(settings, self.store, self._indexer)
-        lexical = LexicalIndex(settings.data_dir / "lexical", writable=self.writable)
         self.searcher = Searcher(self.store, self.embedder, lexical)
 
     @property
@@ -56,9 +57,13 @@ class Collection:
         """The best passages; `top_k` from the settings when not given."""
         return self.searcher.search(question, top_k or self.settings.top_k)
 
-    def close(self) -> None:
+    def end_children(self) -> None:
+        """Stop reading and embedding, from any thread; what is under way stays queued."""
         self._indexer.close()
         self.embedder.close()
+
+    def close(self) -> None:
+        self.end_children()
         self._lock.release()
 
     def __enter__(self) -> Collection:

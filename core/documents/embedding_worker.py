@@ -7,6 +7,7 @@ vectors as float32; or one, `{"error": detail}`. It ends when stdin closes.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from typing import Any
 
@@ -15,13 +16,15 @@ from core.documents.parser_worker import protocol_output
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's; we leave when stdin closes
     answers = protocol_output()
     requests = sys.stdin.buffer
     try:
         model = load_model(sys.argv[1])
     except Exception as error:  # no network, no such model, no memory: the parent shows it in words
         receive_frame(requests)
-        send_frame(answers, json.dumps({"error": f"{sys.argv[1]}: {str(error).splitlines()[0]}"}).encode("ascii"))
+        detail = next(iter(str(error).splitlines()), type(error).__name__)
+        send_frame(answers, json.dumps({"error": f"{sys.argv[1]}: {detail}"}).encode("ascii"))
         return
     while True:
         try:

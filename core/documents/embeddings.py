@@ -24,6 +24,8 @@ PACKAGED_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # Passages sent to the child at once: a question never waits for more than one such batch.
 BATCH_SIZE = 16
 _HEADER = struct.Struct("<I")
+# How a child that died shows, or one that another thread ended: ValueError is a pipe closed under us.
+_CHILD_GONE = (OSError, EOFError, ValueError)
 
 
 class Embedder:
@@ -54,11 +56,9 @@ class Embedder:
         """
         self._take_turn(urgent)
         try:
-            if self._closed:
-                raise DocumentError("embedder_failed", detail="closed")
             try:
                 return self._ask(texts)
-            except (OSError, EOFError, struct.error):
+            except _CHILD_GONE:
                 self._end_child()  # it died, for instance for lack of memory: once more with a new one
                 return self._ask_last_time(texts)
         finally:
@@ -81,7 +81,7 @@ class Embedder:
     def _ask_last_time(self, texts: Sequence[str]) -> Vectors:
         try:
             return self._ask(texts)
-        except (OSError, EOFError, struct.error) as error:
+        except _CHILD_GONE as error:
             self._end_child()
             raise DocumentError("embedder_failed", detail=self.model) from error
 
@@ -97,6 +97,8 @@ class Embedder:
         return np.frombuffer(data, np.float32).reshape(shape["shape"])
 
     def _running_child(self) -> subprocess.Popen[bytes]:
+        if self._closed:
+            raise DocumentError("embedder_failed", detail="closed")
         if self._child is None or self._child.poll() is not None:
             self._end_child()
             self._child = processes.start(

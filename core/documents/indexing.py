@@ -28,6 +28,11 @@ class Indexer:
         self._store = store
         self._embedder = embedder
         self._parser = Parser(settings)
+        self._closed = False
+
+    @property
+    def embedder_model(self) -> str:
+        return self._embedder.model
 
     def index(self, source: str) -> Iterator[DocumentEvent]:
         """Index one queued document, to its Indexed, NoText or Failed event; nothing for one removed meanwhile.
@@ -43,8 +48,10 @@ class Indexer:
             try:
                 pages = yield from self._parse(source, self._settings.docs_dir / source)
             except DocumentError as error:
+                if self._closed:  # the reader was ended under the file, which is not to blame
+                    return
                 reason = Reason(error.code, error.values)
-                self._store.fail(source, reason)
+                self._store.fail(source, sha256, reason)
                 yield Failed(source, reason)
                 return
             if self._changed_meanwhile(document):
@@ -59,6 +66,8 @@ class Indexer:
         yield Indexed(source, shown.pages, shown.chunks) if shown.chunks else NoText(source, shown.pages)
 
     def close(self) -> None:
+        """End the reader, from any thread; a document that is being read stays queued."""
+        self._closed = True
         self._parser.close()
 
     def _changed_meanwhile(self, document: StoredDocument) -> bool:

@@ -25,13 +25,14 @@ _WATCH_SECONDS = 0.25
 class ReaderChild:
     """Started on first use, kept for the next requests, replaced when it had to be ended.
 
-    One request at a time; `close` may come from any thread.
+    One request at a time; `close` may come from any thread, and is for good.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._child: subprocess.Popen[bytes] | None = None
-        self._answers: queue.Queue[bytes | None] = queue.Queue()
+        self._answers = _Answers()
+        self._closed = False
 
     def ask(self, request: dict[str, object]) -> Iterator[dict[str, Any]]:
         """The answers to a request, up to and without its `end`.
@@ -41,9 +42,10 @@ class ReaderChild:
         """
         complete = False
         try:
-            self._send(request)
+            child = self._running_child()
+            _send(child, request)
             while True:
-                answer = self._next_answer()
+                answer = self._next_answer(child)
                 if "error" in answer:
                     complete = True
                     raise DocumentError(answer["error"], **answer["values"])
@@ -53,68 +55,82 @@ class ReaderChild:
                 yield answer
         finally:
             if not complete:
-                self.close()
+                self._end_child()
 
     def close(self) -> None:
+        self._closed = True
+        self._end_child()
+
+    def _running_child(self) -> subprocess.Popen[bytes]:
+        if self._closed:
+            raise DocumentError("parser_crashed")
+        child = self._child
+        if child is None or child.poll() is not None:
+            self._end_child()
+            self._child = child = processes.start(
+                processes.python_module("core.documents.parser_worker"),
+                log_path=self._settings.logs_dir / "parser.log",
+            )
+            self._answers = _Answers()
+            threading.Thread(target=self._answers.pump, args=(child,), daemon=True).start()
+        return child
+
+    def _end_child(self) -> None:
         child, self._child = self._child, None
+        self._answers.abandoned.set()
         if child is not None:
             processes.end(child, grace_seconds=0.5)
 
-    def _send(self, request: dict[str, object]) -> None:
-        if self._child is None or self._child.poll() is not None:
-            self.close()
-            self._start()
-        assert self._child is not None and self._child.stdin is not None
-        try:
-            self._child.stdin.write(json.dumps(request).encode("ascii") + b"\n")
-            self._child.stdin.flush()
-        except OSError as error:
-            raise DocumentError("parser_crashed") from error
-
-    def _start(self) -> None:
-        self._child = processes.start(
-            processes.python_module("core.documents.parser_worker"),
-            log_path=self._settings.logs_dir / "parser.log",
-        )
-        # A bounded queue: a fast reader waits for us instead of filling our memory.
-        self._answers = queue.Queue(maxsize=64)
-        threading.Thread(target=_pump, args=(self._child, self._answers), daemon=True).start()
-
-    def _next_answer(self) -> dict[str, Any]:
+    def _next_answer(self, child: subprocess.Popen[bytes]) -> dict[str, Any]:
         """The child's next line, while its time and memory last."""
-        child = self._child
-        if child is None:
-            raise DocumentError("parser_crashed")
         deadline = time.monotonic() + self._settings.page_timeout_seconds
         while True:
+            self._check_memory(child)
             with contextlib.suppress(queue.Empty):
-                line = self._answers.get(timeout=_WATCH_SECONDS)
+                line = self._answers.lines.get(timeout=_WATCH_SECONDS)
                 if line is None:
                     raise DocumentError("parser_crashed")
                 answer: dict[str, Any] = json.loads(line)
                 return answer
-            if processes.resident_bytes(child.pid) > self._settings.parser_memory_bytes:
-                limit = self._settings.parser_memory_bytes // MEBIBYTE
-                raise DocumentError("parser_memory_limit", megabytes=limit)
             if time.monotonic() > deadline:
                 raise DocumentError("page_timeout", seconds=round(self._settings.page_timeout_seconds))
 
+    def _check_memory(self, child: subprocess.Popen[bytes]) -> None:
+        if time.monotonic() < self._answers.next_look:
+            return
+        self._answers.next_look = time.monotonic() + _WATCH_SECONDS
+        if processes.resident_bytes(child.pid) > self._settings.parser_memory_bytes:
+            raise DocumentError("parser_memory_limit", megabytes=self._settings.parser_memory_bytes // MEBIBYTE)
 
-def _pump(child: subprocess.Popen[bytes], answers: queue.Queue[bytes | None]) -> None:
-    """Move the child's lines into the queue; None says that it has ended."""
-    assert child.stdout is not None
-    with contextlib.suppress(OSError, ValueError):  # the pipe closes under us when the child is ended
-        for line in child.stdout:
-            if not _put(child, answers, line):
+
+class _Answers:
+    """What one child says: its lines, and None when it has ended."""
+
+    def __init__(self) -> None:
+        # Bounded: a fast reader waits for us instead of filling our memory.
+        self.lines: queue.Queue[bytes | None] = queue.Queue(maxsize=64)
+        self.abandoned = threading.Event()  # nobody listens any more
+        self.next_look = 0.0  # at the child's memory; time.monotonic()
+
+    def pump(self, child: subprocess.Popen[bytes]) -> None:
+        """Move the child's lines into the queue."""
+        assert child.stdout is not None
+        with contextlib.suppress(OSError, ValueError):  # the pipe closes under us when the child is ended
+            for line in child.stdout:
+                self._put(line)
+        self._put(None)
+
+    def _put(self, item: bytes | None) -> None:
+        while not self.abandoned.is_set():
+            with contextlib.suppress(queue.Full):
+                self.lines.put(item, timeout=_WATCH_SECONDS)
                 return
-    _put(child, answers, None)
 
 
-def _put(child: subprocess.Popen[bytes], answers: queue.Queue[bytes | None], item: bytes | None) -> bool:
-    """Wait for room as long as the child lives; False when nobody listens any more."""
-    while True:
-        with contextlib.suppress(queue.Full):
-            answers.put(item, timeout=_WATCH_SECONDS)
-            return True
-        if child.poll() is not None:
-            return False
+def _send(child: subprocess.Popen[bytes], request: dict[str, object]) -> None:
+    assert child.stdin is not None
+    try:
+        child.stdin.write(json.dumps(request).encode("ascii") + b"\n")
+        child.stdin.flush()
+    except (OSError, ValueError) as error:  # it died, or was ended by another thread
+        raise DocumentError("parser_crashed") from error
