@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ def scan(docs_dir: Path) -> Iterator[FolderFile]:
             try:
                 status = path.stat()
             except OSError:  # gone since it was listed, or a link to nowhere
+                continue
+            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
                 continue
             source = path.relative_to(root).as_posix()
             if _is_utf8(source):

@@ -34,6 +34,8 @@ from core.settings import MEBIBYTE, Settings
 OnConflict = Literal["ask", "replace", "keep_both"]
 _GUIDE_FOLDER = Path(__file__).parent / "guide"
 _GUIDE_NOTE = "guide"
+# Failures of the moment rather than of the file: it is tried again at the next sync.
+_PASSING = frozenset({"file_gone", "file_unreadable", "file_too_large", "parser_memory"})
 
 
 class Library:
@@ -65,7 +67,7 @@ class Library:
         if twin is not None and (self._settings.docs_dir / twin).exists():
             raise DocumentError("already_here", twin=twin)
         target = self._settings.docs_dir / name
-        if target.exists() and folder.hash_file(target) != sha256:
+        if target.is_dir() or (target.exists() and folder.hash_file(target) != sha256):
             if on_conflict == "ask":
                 raise DocumentError("name_taken", name=name)
             if on_conflict == "keep_both":
@@ -94,7 +96,10 @@ class Library:
     # Files go out.
 
     def remove(self, source: str) -> Trashed | None:
-        """Forget a document at once and move its file to the trash; None when there was no file to move."""
+        """Forget a document at once and move its file to the trash; None when there was no file to move, and for
+        a source that is no document: the name may come from outside."""
+        if self._store.document(source) is None:
+            return None
         trashed = self._to_trash(source)
         self._store.remove(source)
         return trashed
@@ -102,13 +107,14 @@ class Library:
     def undo(self) -> str | None:
         """Bring back what was removed last, under a free name if its own is taken; its source, or None."""
         for trashed in self._store.trash():
-            self._store.forget_trash(trashed.id)
             if not trashed.path.exists():
+                self._store.forget_trash(trashed.id)
                 continue
             target = self._settings.docs_dir / trashed.source
-            source = (target.parent / folder.free_name(target.parent, target.name))
+            source = target.parent / folder.free_name(target.parent, target.name)
             source.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(trashed.path, source)
+            self._store.forget_trash(trashed.id)
             name = source.relative_to(self._settings.docs_dir).as_posix()
             self._queue_file(name, source, folder.hash_file(source))
             return name
@@ -151,21 +157,22 @@ class Library:
                      if not (self._settings.docs_dir / document.source).exists())
 
     def _sync_file(self, file: folder.FolderFile, known: StoredDocument | None) -> Iterator[DocumentEvent]:
-        unchanged = known is not None and known.size_bytes == file.size_bytes
-        if known is not None and unchanged and known.modified_ns == file.modified_ns:
-            yield from _known_outcome(known)
+        if known is None or (known.reason is not None and known.reason.code in _PASSING):
+            self._queue_file(file.source, file.path, folder.hash_file(file.path))
             return
-        sha256 = folder.hash_file(file.path)
-        if known is not None and known.file_sha256 == sha256:
+        if (known.size_bytes, known.modified_ns) != (file.size_bytes, file.modified_ns):
+            sha256 = folder.hash_file(file.path)
+            if sha256 != known.file_sha256:
+                self._queue_file(file.source, file.path, sha256)
+                return
             self._store.touch(file.source, file.modified_ns)
-            yield from _known_outcome(known)
-            return
-        self._store.queue(file.source, sha256, file.size_bytes, file.modified_ns)
+        yield from _known_outcome(known)
 
     # Work through the queue.
 
     def index_pending(self) -> Iterator[DocumentEvent]:
         """Index everything that is queued, also what an earlier run left unfinished."""
+        self._store.queue_other_embedders(self._indexer.embedder_model)
         for source in self._store.pending():
             yield from self._indexer.index(source)
 
