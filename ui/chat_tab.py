@@ -55,7 +55,7 @@ def build(workshop: Workshop, timer: gr.Timer, pill: gr.HTML) -> None:
     """Lay out the tab and wire it; `pill` is the header's line about the engine."""
     events = ChatEvents(workshop)
     turns = gr.State([])
-    seen_engine = gr.State("")
+    seen_engine = gr.State(("", ""))
 
     with gr.Row(elem_classes="chat-row"):
         with gr.Column(scale=3, min_width=300, elem_id="conversation"):
@@ -101,8 +101,11 @@ class ChatEvents:
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
 
-    async def refresh(self, seen: str, picked: str | None, request: gr.Request) -> list[Any]:
-        """The engine's line in the header and the models to choose from, when they changed."""
+    async def refresh(self, seen: tuple[str, str], picked: str | None, request: gr.Request) -> list[Any]:
+        """The engine's line in the header and the models to choose from, when they changed.
+
+        `seen` is what was shown last, and which engine was the best one then.
+        """
         engines = self._workshop.engines
         await engines.look()
         choice, language = engines.choice, language_of(request)
@@ -111,9 +114,11 @@ class ChatEvents:
         warming_up = not self._workshop.collection.embedder.ready.is_set()
         values = [f"ollama|{model.name}" for model in choice.models]
         automatic = f"{choice.status.engine}|{choice.status.model}"
-        value = picked if picked in (*values, "passages|") else automatic
+        # What the reader picked stays; what was picked for them follows the engines as they come and go.
+        own = picked != seen[1] and picked in (*values, "passages|")
+        value = picked if picked and own else automatic
         status = choice.status if value == automatic else _status_of(value)
-        now = repr((value, values, status, warming_up))
+        now = (repr((value, values, status, warming_up)), automatic)
         if now == seen:
             return [gr.skip()] * 4
         choices = [(name.split("|", 1)[1], name) for name in values]
