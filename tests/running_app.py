@@ -85,8 +85,8 @@ class RunningApp:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        with contextlib.suppress(psutil.TimeoutExpired):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+            self.process.terminate()
             self.process.wait(timeout=20)
         self.kill()
 
