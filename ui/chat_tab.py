@@ -23,6 +23,7 @@ from ui.workshop import Workshop
 
 _log = logging.getLogger(__name__)
 EXAMPLES = 3
+_POLL_SECONDS = 0.3
 # A citation in an answer, or a card: both show their source. One listener for the page, also after the tab was left
 # and built anew.
 _SHOW_ON_CLICK = """
@@ -40,6 +41,18 @@ window.tallerShowSource = (event) => {
   if (narrow()) document.querySelector('#page-view')?.scrollIntoView({behavior: 'smooth', block: 'nearest'});
 };
 document.addEventListener('click', window.tallerShowSource, true);
+"""
+# Files dropped anywhere on the conversation go into the question box, which uploads them.
+_TAKE_DROPS = """
+const zone = element.closest('#conversation');
+zone?.addEventListener('dragover', (event) => event.preventDefault());
+zone?.addEventListener('drop', (event) => {
+  const input = zone.querySelector('#question input[type=file]');
+  if (event.target.closest('#question') || !event.dataTransfer.files.length || !input) return;
+  event.preventDefault();
+  input.files = event.dataTransfer.files;
+  input.dispatchEvent(new Event('change', {bubbles: true}));
+});
 """
 # A text opens at its passage.
 _SHOW_PASSAGE = """
@@ -68,6 +81,7 @@ def build(workshop: Workshop, timer: gr.Timer, pill: gr.HTML) -> None:
             box = gr.MultimodalTextbox(label=label("chat.question"), placeholder=label("chat.placeholder"),
                                        show_label=False, file_count="multiple", sources=["upload"],
                                        max_plain_text_length=20_000, elem_id="question", autofocus=True)
+            html_block(js_on_load=_TAKE_DROPS)
         with gr.Column(scale=2, min_width=280, elem_id="evidence"):
             with gr.Row(elem_classes="toolbar"):
                 model = gr.Dropdown(label=label("chat.model"), show_label=False, choices=[], container=False,
@@ -138,8 +152,10 @@ class ChatEvents:
         """Answer one message, as it is written. Stop cancels this; what was shown stays."""
         language = language_of(request)
         files = [str(file) for file in message.get("files") or []]
+        dropped: list[str] = []
         if files:
-            turns.append(await self._take_files(language, files))
+            turn, dropped = await self._take_files(language, files)
+            turns.append(turn)
             if not message["text"].strip():
                 yield self._shown(language, turns, box=_resting(clear=True))
                 return
@@ -150,11 +166,12 @@ class ChatEvents:
             turns.append(Turn("", note=explain(language, error), state="failed"))
             yield self._shown(language, turns, box=_resting(clear=False))
             return
-        turn = Turn(question, status=self._waiting_text(language))
+        status = translate(language, "chat.status_files") if dropped else self._waiting_text(language)
+        turn = Turn(question, status=status)
         turns.append(turn)
         yield [gr.update(value=None, submit_btn=False, stop_btn=True),
                *self._shown(language, turns, sources="", page="")[1:]]
-        events = self._answer(question, turns[:-1], picked)
+        events = self._answer(question, turns[:-1], picked, dropped)
         async with contextlib.aclosing(paced(events)) as groups:
             try:
                 async for group in groups:
@@ -213,15 +230,28 @@ class ChatEvents:
                         sources, page = await self._evidence(language, turns, len(turns) - 1, first[0].rank)
         return self._shown(language, turns, sources=sources, page=page)
 
-    async def _answer(self, question: str, before: list[Turn], picked: str | None) -> AsyncGenerator[ChatEvent, None]:
-        """The events of an answer, by the engine the reader picked, once search is ready."""
+    async def _answer(self, question: str, before: list[Turn], picked: str | None,
+                      dropped: list[str]) -> AsyncGenerator[ChatEvent, None]:
+        """The events of an answer, by the engine the reader picked, once search is ready and knows the documents
+        that came with the question."""
         choice = await self._choice(picked)
         await asyncio.to_thread(self._workshop.background.ready.wait)
+        await self._searchable(dropped)
         events = answer(question, history_of(before), self._workshop.collection.search, choice.engine,
                         choice.status.model, self._workshop.settings)
         async with contextlib.aclosing(events) as stream:
             async for event in stream:
                 yield event
+
+    async def _searchable(self, sources: list[str]) -> None:
+        """Wait until these documents are found, or have failed."""
+        collection = self._workshop.collection
+        if not sources:
+            return
+        # Polled, so that Stop ends it: the thread that indexes knows no event loop.
+        while not set(sources).isdisjoint(await asyncio.to_thread(collection.store.pending)):  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.to_thread(collection.searcher.sync)
 
     async def _choice(self, picked: str | None) -> Choice:
         choice = await self._workshop.engines.current()
@@ -238,11 +268,11 @@ class ChatEvents:
         shown = await asyncio.to_thread(self._workshop.previewer.show, hit)
         return [source_cards(language, hits, index, number), page_view(language, hit, shown)]
 
-    async def _take_files(self, language: str, files: list[str]) -> Turn:
-        """Files dropped onto the chat go into the library; a turn says what came of them."""
-        notices, _ = await asyncio.to_thread(add_files, self._workshop, language, files, "keep_both")
-        lines = [f"- {markdown_escape(notice.text)}" for notice in notices]
-        return Turn("", answer="\n".join(lines), state="done")
+    async def _take_files(self, language: str, files: list[str]) -> tuple[Turn, list[str]]:
+        """Files dropped onto the chat go into the library: a turn that says what came of them, and the new ones."""
+        added = await asyncio.to_thread(add_files, self._workshop, language, files, "keep_both")
+        lines = [markdown_escape(notice.text) for notice in added.notices]
+        return Turn("", answer="\n\n".join(lines), state="done"), added.sources
 
     def _waiting_text(self, language: str) -> str:
         warm = self._workshop.background.ready.is_set() and self._workshop.collection.embedder.ready.is_set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -140,33 +141,39 @@ class DocumentEvents:
 
     async def _add(self, language: str, files: list[str], on_conflict: OnConflict) -> list[Any]:
         """Add files and say what came of each: notices, taken names, their question."""
-        notices, taken = await asyncio.to_thread(add_files, self._workshop, language, files, on_conflict)
-        return [notices_html(*notices), taken, gr.update(visible=bool(taken)), conflict_text(language, taken)]
+        added = await asyncio.to_thread(add_files, self._workshop, language, files, on_conflict)
+        return [notices_html(*added.notices), added.taken, gr.update(visible=bool(added.taken)),
+                conflict_text(language, added.taken)]
 
 
-def add_files(workshop: Workshop, language: str, files: list[str],
-              on_conflict: OnConflict = "ask") -> tuple[list[Notice], list[str]]:
-    """Add uploaded files to the library: what to tell the user, and the files whose name is taken.
+@dataclass
+class Added:
+    """What came of a drop: the new documents, the files whose name another content has, and what to say."""
+
+    sources: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+def add_files(workshop: Workshop, language: str, files: list[str], on_conflict: OnConflict = "ask") -> Added:
+    """Add uploaded files to the library.
 
     An upload is deleted once it is in the folder or refused; one whose name is taken stays for the answer.
     """
-    notices: list[Notice] = []
-    taken: list[str] = []
-    added = 0
+    added = Added()
     for path in files:
         try:
-            workshop.collection.library.add(Path(path), on_conflict=on_conflict)
-            added += 1
+            added.sources.append(workshop.collection.library.add(Path(path), on_conflict=on_conflict))
         except AppError as error:
             if error.code == "name_taken":
-                taken.append(path)
+                added.taken.append(path)
                 continue
-            notices.append(error_notice(language, error, Path(path).name))
+            added.notices.append(error_notice(language, error, Path(path).name))
         except OSError as error:
             reason = AppError("file_not_copied", detail=error.strerror or str(error))
-            notices.append(error_notice(language, reason, Path(path).name))
+            added.notices.append(error_notice(language, reason, Path(path).name))
         Path(path).unlink(missing_ok=True)
-    if added:
-        notices.insert(0, Notice(plural(language, "documents.added", added), "done"))
+    if added.sources:
+        added.notices.insert(0, Notice(plural(language, "documents.added", len(added.sources)), "done"))
     workshop.background.wake()
-    return notices, taken
+    return added

@@ -70,6 +70,8 @@ def head() -> str:
   Object.defineProperty(navigator, 'language', {{get: () => language}});
   Object.defineProperty(navigator, 'languages', {{get: () => [language]}});
   document.documentElement.lang = language;
+  // A file dropped beside a drop zone would replace the page.
+  for (const name of ['dragover', 'drop']) window.addEventListener(name, (event) => event.preventDefault());
 }})();
 </script>
 <meta name="viewport" content="width=device-width, initial-scale=1">"""

@@ -6,6 +6,7 @@ give a bad list the weight of a good one.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 from core.documents.embeddings import Embedder
@@ -41,10 +42,15 @@ class Searcher:
         self._store = store
         self._embedder = embedder
         self._vectors = VectorIndex()
+        self._syncing = threading.Lock()
         self._lexical = lexical
 
     def sync(self) -> None:
-        """Bring the indexes up to the store."""
+        """Bring the indexes up to the store. Safe for several threads."""
+        with self._syncing:
+            self._sync()
+
+    def _sync(self) -> None:
         shown = self._store.shown_contents(self._embedder.model)
         self._vectors.sync(self._store, shown)
         self._lexical.sync(shown)
