@@ -56,7 +56,7 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
         with gr.Column(scale=3, min_width=320):
             status = html_block(f'<div class="empty">{both("finetune.no_run")}</div>', elem_id="run-status")
             plot = gr.LinePlot(curve(()), x="step", y="loss", label=label("finetune.loss"), height=280,
-                               x_title="", y_title="", visible=False, elem_id="loss-curve", buttons=[])
+                               x_title=" ", y_title=" ", visible=False, elem_id="loss-curve", buttons=[])
             log = html_block("", html_template='<pre class="log" tabindex="0">${value}</pre>', js_on_load=_FOLLOW,
                           visible=False, elem_id="training-log")
 
