@@ -22,6 +22,7 @@ from core.finetune.preflight import default_model
 from core.finetune.runs import Runs
 from core.settings import Settings
 from ui.access import USER, AccessPolicy, Login, RequestGuard, generate_password, required_login
+from ui.first_script import FirstScript
 from ui.i18n import translate
 from ui.server import announce_page, free_port, running_page
 
@@ -80,8 +81,8 @@ def _serve(settings: Settings, language: str, options: ServeOptions, collection:
     _, _, share_url = page.launch(
         server_name=options.host, server_port=port, share=options.share, quiet=True, prevent_thread_lock=True,
         show_error=False, ssr_mode=False, footer_links=[], run_history=False, i18n=page_texts(), theme=theme(),
-        css=style(), head=head(), favicon_path=str(Path(__file__).parent / "favicon.svg"),
-        app_kwargs=_app_arguments(policy), **_login(language, options),
+        css=style(), favicon_path=str(Path(__file__).parent / "favicon.svg"),
+        app_kwargs=_app_arguments(policy, head()), **_login(language, options),
     )
     stack.callback(page.close)
     if share_url:
@@ -99,11 +100,11 @@ def _serve(settings: Settings, language: str, options: ServeOptions, collection:
             time.sleep(3600)
 
 
-def _app_arguments(policy: AccessPolicy) -> dict[str, Any]:
+def _app_arguments(policy: AccessPolicy, first_html: str) -> dict[str, Any]:
     from starlette.middleware import Middleware
 
-    return {"middleware": [Middleware(RequestGuard, policy=policy)], "docs_url": None, "redoc_url": None,
-            "openapi_url": None}
+    return {"middleware": [Middleware(RequestGuard, policy=policy), Middleware(FirstScript, html=first_html)],
+            "docs_url": None, "redoc_url": None, "openapi_url": None}
 
 
 def _login(language: str, options: ServeOptions) -> dict[str, Any]:
