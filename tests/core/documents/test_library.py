@@ -1,0 +1,348 @@
+"""The folder and the store, kept alike; the user's files are never destroyed. No model: nothing is embedded here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.documents.embeddings import Embedder
+from core.documents.events import (
+    DocumentEvent,
+    Failed,
+    Indexed,
+    Missing,
+    NoText,
+    Removed,
+    Skipped,
+    Summary,
+)
+from core.documents.folder import free_name, safe_name, scan
+from core.documents.indexing import Indexer
+from core.documents.library import Library
+from core.documents.store import Store, Vectors
+from core.errors import DocumentError
+from core.settings import Settings
+from tests.core.documents.conftest import write_files, write_pdf
+
+
+class CountingEmbedder(Embedder):
+    """Vectors without a model, and a count of the texts asked for."""
+
+    texts = 0
+
+    def embed(self, texts: Sequence[str], *, urgent: bool = False) -> Vectors:
+        self.texts += len(texts)
+        return np.ones((len(texts), 4), np.float32) / 2
+
+
+class Shelf:
+    """A library over one folder, closed by its fixture."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.docs = settings.docs_dir
+        self.store = Store(settings.store_path)
+        self.embedder = CountingEmbedder(settings)
+        self.indexer = Indexer(settings, self.store, self.embedder)
+        self.library = Library(settings, self.store, self.indexer)
+
+    def run(self) -> list[DocumentEvent]:
+        return list(self.library.run())
+
+    def outcomes(self) -> dict[str, type[DocumentEvent]]:
+        """The last event of each document in a run."""
+        return {event.source: type(event) for event in self.run() if not isinstance(event, Summary | Missing)}
+
+    def states(self) -> dict[str, str]:
+        return {document.source: document.state for document in self.store.documents()}
+
+    def code_of(self, path: Path, **options: str) -> str:
+        with pytest.raises(DocumentError) as caught:
+            self.library.add(path, **options)  # type: ignore[arg-type]
+        return caught.value.code
+
+
+@pytest.fixture
+def shelf(settings: Settings):  # type: ignore[no-untyped-def]
+    made = Shelf(settings)
+    yield made
+    made.indexer.close()
+
+
+@pytest.fixture
+def note(tmp_path: Path) -> Path:
+    path = tmp_path / "note.txt"
+    path.write_text("una nota", encoding="utf-8")
+    return path
+
+
+# Files come in.
+
+
+def test_an_added_file_lies_in_the_folder_and_is_indexed(shelf: Shelf, note: Path) -> None:
+    assert shelf.library.add(note) == "note.txt"
+    assert (shelf.docs / "note.txt").read_text(encoding="utf-8") == "una nota"
+    assert shelf.states() == {"note.txt": "queued"}
+    assert [type(event) for event in shelf.library.index_pending()][-1] is Indexed
+    assert shelf.states() == {"note.txt": "indexed"}
+
+
+def test_files_that_cannot_be_documents_are_refused(shelf: Shelf, tmp_path: Path) -> None:
+    for name, data in (("a.exe", b"x"), ("noname", b"x"), ("empty.txt", b""), ("large.txt", b"x" * 2_000_000)):
+        (tmp_path / name).write_bytes(data)
+    shelf.library._settings = replace(shelf.settings, max_file_bytes=1_000_000)
+    assert shelf.code_of(tmp_path / "a.exe") == "unsupported_type"
+    assert shelf.code_of(tmp_path / "noname") == "unsupported_type"
+    assert shelf.code_of(tmp_path / "empty.txt") == "file_empty"
+    assert shelf.code_of(tmp_path / "large.txt") == "file_too_large"
+    assert not shelf.docs.exists() or not any(shelf.docs.iterdir())
+
+
+def test_the_same_content_is_taken_once(shelf: Shelf, note: Path, tmp_path: Path) -> None:
+    shelf.library.add(note)
+    twin = tmp_path / "twin.txt"
+    twin.write_bytes(note.read_bytes())
+    assert shelf.code_of(twin) == "already_here"
+    (shelf.docs / "note.txt").unlink()
+    assert shelf.library.add(twin) == "twin.txt"
+
+
+def test_a_name_that_is_taken_asks(shelf: Shelf, note: Path, tmp_path: Path) -> None:
+    shelf.library.add(note)
+    other = tmp_path / "other.txt"
+    other.write_text("otra cosa", encoding="utf-8")
+    with pytest.raises(DocumentError, match="name_taken"):
+        shelf.library.add(other, name="note.txt")
+    assert shelf.library.add(other, name="note.txt", on_conflict="keep_both") == "note (2).txt"
+    third = tmp_path / "third.txt"
+    third.write_text("la tercera", encoding="utf-8")
+    assert shelf.library.add(third, name="note.txt", on_conflict="replace") == "note.txt"
+    assert (shelf.docs / "note.txt").read_text(encoding="utf-8") == "la tercera"
+    assert shelf.library.undo() == "note (3).txt"
+    assert (shelf.docs / "note (3).txt").read_text(encoding="utf-8") == "una nota"
+
+
+def test_a_folder_of_that_name_counts_as_taken(shelf: Shelf, note: Path) -> None:
+    (shelf.docs / "note.txt").mkdir(parents=True)
+    assert shelf.code_of(note) == "name_taken"
+    assert shelf.library.add(note, on_conflict="keep_both") == "note (2).txt"
+
+
+@pytest.mark.parametrize(("name", "safe"), [
+    ("../../etc/passwd.txt", "passwd.txt"), ("..\\..\\boot.md", "boot.md"), ("/abs/olute.pdf", "olute.pdf"),
+    ("CON.txt", "_CON.txt"), ("nul.tar.txt", "_nul.tar.txt"), ("com1.md", "_com1.md"), ("console.txt", "console.txt"),
+    ('a<b>:"c|d?*.txt', "a_b___c_d__.txt"), ("  .hidden.txt. ", "hidden.txt"), ("tab\tnul\x00.txt", "tab_nul_.txt"),
+    ("🎉 fiesta.pdf", "🎉 fiesta.pdf"), ("an\u0303o.txt", "año.txt"), ("\ud800.txt", "_.txt"), ("a/.txt", "txt"),
+])
+def test_names_from_outside_are_made_safe_on_every_system(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+@pytest.mark.parametrize("stem", ["x" * 300, "ñ" * 300, "🎉" * 300])
+def test_a_long_name_is_cut_and_keeps_its_suffix(shelf: Shelf, note: Path, stem: str) -> None:
+    name = shelf.library.add(note, name=f"{stem}.txt")
+    assert name.endswith(".txt")
+    assert len(name.encode()) <= 200
+    assert (shelf.docs / name).exists()
+    assert free_name(shelf.docs, name) != name
+
+
+def test_the_guide_is_added_once_and_only_to_an_empty_library(shelf: Shelf, note: Path) -> None:
+    shelf.library.add_guide()
+    guides = shelf.library.guides()
+    assert len(guides) == 2
+    for source in guides:
+        shelf.library.remove(source)
+    shelf.library.add_guide()
+    assert shelf.library.guides() == []
+
+
+def test_a_library_with_documents_gets_no_guide(shelf: Shelf, note: Path) -> None:
+    shelf.library.add(note)
+    shelf.library.add_guide()
+    assert list(shelf.states()) == ["note.txt"]
+
+
+# Files go out.
+
+
+def test_a_removed_file_goes_to_the_trash_and_comes_back(shelf: Shelf, note: Path) -> None:
+    shelf.library.add(note, name="note.txt")
+    shelf.run()
+    trashed = shelf.library.remove("note.txt")
+    assert trashed is not None
+    assert trashed.path.read_text(encoding="utf-8") == "una nota"
+    assert not (shelf.docs / "note.txt").exists()
+    assert shelf.states() == {}
+    assert shelf.library.undo() == "note.txt"
+    assert shelf.outcomes() == {"note.txt": Indexed}
+    assert shelf.library.undo() is None
+
+
+def test_undo_brings_back_to_the_subfolder_and_passes_over_what_is_gone(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"sub/a.txt": "uno", "b.txt": "dos"})
+    shelf.run()
+    shelf.library.remove("sub/a.txt")
+    gone = shelf.library.remove("b.txt")
+    assert gone is not None
+    gone.path.unlink()
+    (shelf.docs / "sub").rmdir()
+    assert shelf.library.undo() == "sub/a.txt"
+    assert shelf.store.trash() == []
+
+
+def test_only_documents_can_be_removed(shelf: Shelf, tmp_path: Path) -> None:
+    private = tmp_path / "private.txt"
+    private.write_text("mío", encoding="utf-8")
+    for source in ("../private.txt", str(private), "nothing.txt", "", "."):
+        assert shelf.library.remove(source) is None
+    assert private.exists()
+
+
+# The folder decides.
+
+
+def test_a_run_follows_what_was_done_to_the_folder_by_hand(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno", "sub/b.md": "dos", "c.txt": "tres", "d.txt": "cuatro", ".hid.txt": "no",
+                             "sub/photo.jpg": "no", ".git/e.txt": "no"})
+    assert shelf.outcomes() == dict.fromkeys(("a.txt", "sub/b.md", "c.txt", "d.txt"), Indexed)
+    assert shelf.outcomes() == dict.fromkeys(("a.txt", "sub/b.md", "c.txt", "d.txt"), Skipped)
+    write_files(shelf.docs, {"a.txt": "otro uno", "new.txt": "cinco"})
+    (shelf.docs / "c.txt").unlink()
+    outcomes = shelf.outcomes()
+    assert outcomes == {"a.txt": Indexed, "sub/b.md": Skipped, "d.txt": Skipped, "new.txt": Indexed, "c.txt": Removed}
+
+
+def test_a_renamed_or_copied_file_is_not_embedded_again(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno", "b.txt": "dos", "c.txt": "tres"})
+    shelf.run()
+    embedded = shelf.embedder.texts
+    (shelf.docs / "a.txt").rename(shelf.docs / "z.txt")
+    (shelf.docs / "copy.txt").write_text("dos", encoding="utf-8")
+    assert shelf.outcomes() == {
+        "z.txt": Indexed, "copy.txt": Indexed, "a.txt": Removed, "b.txt": Skipped, "c.txt": Skipped}
+    assert shelf.embedder.texts == embedded
+
+
+def test_a_touched_file_is_not_read_again(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno"})
+    shelf.run()
+    os.utime(shelf.docs / "a.txt", (1, 1))
+    assert shelf.outcomes() == {"a.txt": Skipped}
+
+
+def test_a_folder_that_lost_more_than_half_asks(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno", "b.txt": "dos", "c.txt": "tres"})
+    shelf.run()
+    (shelf.docs / "a.txt").unlink()
+    (shelf.docs / "b.txt").unlink()
+    assert Missing(("a.txt", "b.txt"), 3) in shelf.run()
+    assert len(shelf.states()) == 3
+    assert shelf.library.missing() == ("a.txt", "b.txt")
+    write_files(shelf.docs, {"b.txt": "dos"})
+    shelf.library.forget(["a.txt", "b.txt"])
+    assert list(shelf.states()) == ["b.txt", "c.txt"]
+
+
+def test_a_folder_that_vanished_keeps_the_index(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno", "b.txt": "dos"})
+    shelf.run()
+    shelf.docs.rename(shelf.docs.with_name("elsewhere"))
+    assert Missing(("a.txt", "b.txt"), 2) in shelf.run()
+    shelf.docs.with_name("elsewhere").rename(shelf.docs)
+    assert shelf.outcomes() == {"a.txt": Skipped, "b.txt": Skipped}
+
+
+def test_links_out_of_the_folder_are_not_followed(shelf: Shelf, tmp_path: Path) -> None:
+    write_files(shelf.docs, {"a.txt": "uno"})
+    write_files(tmp_path / "outside", {"secret.txt": "secreto"})
+    try:
+        (shelf.docs / "link.txt").symlink_to(tmp_path / "outside" / "secret.txt")
+        (shelf.docs / "folder").symlink_to(tmp_path / "outside", target_is_directory=True)
+        (shelf.docs / "inside.txt").symlink_to(shelf.docs / "a.txt")
+        (shelf.docs / "nowhere.txt").symlink_to(shelf.docs / "gone.txt")
+    except OSError:
+        pytest.skip("this system lets us make no links")
+    assert [file.source for file in scan(shelf.docs)] == ["a.txt", "inside.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_the_folder_is_left_alone(shelf: Shelf) -> None:
+    shelf.docs.mkdir(parents=True)
+    os.mkfifo(shelf.docs / "pipe.txt")
+    assert list(scan(shelf.docs)) == []
+
+
+def test_bad_files_fail_alone_and_keep_their_reason(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno", "bad.pdf": "no pdf"})
+    (shelf.docs / "noise.txt").write_bytes(bytes(range(256)) * 9)
+    (shelf.docs / "empty.txt").touch()
+    write_pdf(shelf.docs / "scan.pdf", ["", ""])
+    expected = {"a.txt": Indexed, "bad.pdf": Failed, "noise.txt": Failed, "empty.txt": NoText, "scan.pdf": NoText}
+    assert shelf.outcomes() == expected
+    assert shelf.outcomes() == {**expected, "a.txt": Skipped}
+    summary = shelf.run()[-1]
+    assert isinstance(summary, Summary)
+    assert (summary.indexed, summary.no_text, summary.skipped, summary.failed) == (0, 2, 1, 2)
+
+
+def test_a_failure_of_the_moment_is_tried_again(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "palabra " * 50, "b.txt": "dos"})
+    shelf.indexer._settings = replace(shelf.settings, max_file_bytes=100)
+    assert shelf.outcomes() == {"a.txt": Failed, "b.txt": Indexed}
+    shelf.indexer._settings = shelf.settings  # the user raised the limit, as the sentence says
+    assert shelf.outcomes() == {"a.txt": Indexed, "b.txt": Skipped}
+
+
+def test_a_file_that_was_away_while_it_was_its_turn_is_indexed_when_it_is_back(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno"})
+    list(shelf.library.sync())
+    away = (shelf.docs / "a.txt").rename(shelf.docs.parent / "away.txt")
+    assert [type(event) for event in shelf.library.index_pending()][-1] is Failed
+    away.rename(shelf.docs / "a.txt")
+    assert shelf.outcomes() == {"a.txt": Indexed}
+
+
+# Work through the queue.
+
+
+def test_a_run_that_breaks_off_goes_on_where_it_was(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno", "b.txt": "dos"})
+    events = shelf.library.run()
+    while not isinstance(next(events), Indexed):
+        pass
+    events.close()  # type: ignore[attr-defined]
+    assert shelf.states() == {"a.txt": "indexed", "b.txt": "queued"}
+    again = Shelf(shelf.settings)
+    assert again.outcomes() == {"a.txt": Skipped, "b.txt": Indexed}
+    again.indexer.close()
+
+
+def test_a_file_replaced_while_it_is_read_is_indexed_as_it_is_now(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "viejo"})
+    list(shelf.library.sync())
+    events = shelf.indexer.index("a.txt")
+    next(events)  # it is being read
+    write_files(shelf.docs, {"a.txt": "nuevo"})
+    os.utime(shelf.docs / "a.txt", (5, 5))
+    assert not any(isinstance(event, Indexed) for event in events)
+    assert shelf.states() == {"a.txt": "queued"}
+    list(shelf.library.index_pending())
+    (document,) = shelf.store.documents()
+    assert document.sha256 is not None
+    assert shelf.store.page_text(document.sha256, 1) == "nuevo"
+
+
+def test_closing_while_a_file_is_read_leaves_it_queued(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno"})
+    list(shelf.library.sync())
+    events = shelf.indexer.index("a.txt")
+    next(events)
+    shelf.indexer.close()
+    assert list(events) == []
+    assert shelf.store.pending() == ["a.txt"]
