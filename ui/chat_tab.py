@@ -101,7 +101,7 @@ def build(workshop: Workshop, timer: gr.Timer, pill: gr.HTML) -> None:
     for run in running:
         run.then(events.rest, [turns], [box, chatbot, turns], **QUIET)
     box.stop(None, None, None, cancels=running, api_visibility="private")
-    new.click(events.new, None, shown, cancels=running, **QUIET)
+    new.click(events.new, [turns], shown, cancels=running, **QUIET)
     sources.click(events.show, [turns], [sources, page], **QUIET)
 
 
@@ -175,6 +175,8 @@ class ChatEvents:
         async with contextlib.aclosing(paced(events)) as groups:
             try:
                 async for group in groups:
+                    if not turns:
+                        return  # put away by a new conversation
                     if not group:
                         yield [gr.skip()] * 6
                         continue
@@ -194,9 +196,13 @@ class ChatEvents:
             turns[-1].note = translate(language, "chat.stopped")
         return [_resting(clear=False), messages(language, turns), turns]
 
-    def new(self, request: gr.Request) -> list[Any]:
-        """An empty conversation; a running answer is stopped by the click itself."""
-        return self._shown(language_of(request), [], box=_resting(clear=True), sources="", page="")
+    def new(self, turns: list[Turn], request: gr.Request) -> list[Any]:
+        """An empty conversation; a running answer is stopped by the click itself.
+
+        The same list is emptied, because what follows a stopped answer may hold it already and would show it again.
+        """
+        turns.clear()
+        return self._shown(language_of(request), turns, box=_resting(clear=True), sources="", page="")
 
     async def show(self, event: gr.EventData, turns: list[Turn], request: gr.Request) -> list[Any]:
         """The page a citation or a card names."""
