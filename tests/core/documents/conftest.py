@@ -50,7 +50,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
         yield collection
 
 
-def write_pdf(path: Path, pages: list[str], *, rotate: int = 0, password: str | None = None) -> Path:
+def write_pdf(path: Path, pages: list[str], *, password: str | None = None) -> Path:
     """A PDF with one text a page; each line of it starts at x = 72 points, the first 100 below the top of A4."""
     from reportlab.lib.pagesizes import A4
     from reportlab.pdfgen.canvas import Canvas
@@ -61,8 +61,6 @@ def write_pdf(path: Path, pages: list[str], *, rotate: int = 0, password: str | 
         canvas.setFont("Helvetica", 12)
         for number, line in enumerate(text.splitlines()):
             canvas.drawString(72, A4[1] - 100 - 20 * number, line)
-        if rotate:
-            canvas.setPageRotation(rotate)
         canvas.showPage()
     canvas.save()
     return path
