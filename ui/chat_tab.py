@@ -99,7 +99,7 @@ def build(workshop: Workshop, timer: gr.Timer, pill: gr.HTML) -> None:
         filled = button.click(events.example(number), None, [box], **QUIET)
         running.append(filled.then(events.ask, [box, turns, model], shown, **QUIET))
     for run in running:
-        run.then(events.rest, [turns], [box, chatbot, turns], **QUIET)
+        run.then(events.rest, [turns], [box, chatbot, turns, examples], **QUIET)
     box.stop(None, None, None, cancels=running, api_visibility="private")
     new.click(events.new, [turns], shown, cancels=running, **QUIET)
     sources.click(events.show, [turns], [sources, page], **QUIET)
@@ -194,7 +194,7 @@ class ChatEvents:
         if turns and turns[-1].state == "running":
             turns[-1].state = "stopped"
             turns[-1].note = translate(language, "chat.stopped")
-        return [_resting(clear=False), messages(language, turns), turns]
+        return [_resting(clear=False), messages(language, turns), turns, gr.update(visible=not turns)]
 
     def new(self, turns: list[Turn], request: gr.Request) -> list[Any]:
         """An empty conversation; a running answer is stopped by the click itself.
