@@ -3,12 +3,12 @@ escaped; a model's Markdown is sanitised by gradio and loads nothing, by the pag
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
+from core.chat.citations import replace_citations
 from core.documents.preview import PagePicture, TextExcerpt
 from core.documents.search import Hit
 from core.engines.base import EngineStatus, Message
@@ -16,7 +16,6 @@ from ui.i18n import translate
 
 _MESSAGES_SHOWN = 100  # updates get slower with every message in the page
 _EXCERPT_CHARS = 220
-_CITATION = re.compile(r"\[(\d{1,3})\](?!\()")
 
 
 @dataclass
@@ -63,7 +62,7 @@ def messages(language: str, turns: Sequence[Turn]) -> list[dict[str, Any]]:
 
 def linked(answer: str, turn_index: int) -> str:
     """The answer with each `[n]` a link that the page turns into its source."""
-    return _CITATION.sub(rf"[[\1]](#source-{turn_index}-\1)", answer)
+    return replace_citations(answer, lambda number: f"[[{number}]](#source-{turn_index}-{number})")
 
 
 def source_cards(language: str, hits: Sequence[Hit], turn_index: int, chosen: int | None = None) -> str:
