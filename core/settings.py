@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 MEBIBYTE = 1024 * 1024
 
@@ -16,6 +18,8 @@ class Settings:
     docs_dir: Path = Path("mis_documentos")  # the user's files, never destroyed
     data_dir: Path = Path("data")  # the store, the trash, logs: ours
     runs_dir: Path = Path("gpt_oss_fine_tuned")  # one folder a training run
+    # What this machine can make again, such as models converted for its processor; shared by all data folders.
+    cache_dir: Path = field(default_factory=lambda: user_cache_path("taller"))
 
     # Documents.
     chunk_size: int = 1000  # characters

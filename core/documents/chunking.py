@@ -28,16 +28,20 @@ class Chunk:
 def split_pages(pages: Sequence[str], chunk_size: int, chunk_overlap: int) -> list[Chunk]:
     """Chunks of at most `chunk_size` characters that overlap by up to `chunk_overlap`, page by page, cut at
     paragraphs, lines, words: LangChain's recursive splitter."""
-    splitter = _splitter(chunk_size, chunk_overlap)
+    return [chunk for number, text in enumerate(pages, start=1)
+            for chunk in split_page(text, number, chunk_size, chunk_overlap)]
+
+
+def split_page(text: str, number: int, chunk_size: int, chunk_overlap: int) -> list[Chunk]:
+    """The chunks of page `number`."""
     chunks = []
-    for number, text in enumerate(pages, start=1):
-        start = 0
-        for piece in splitter.split_text(_numbered(text)):
-            start += (ord(piece[0]) - _FIRST_LETTER - start) % _LETTERS
-            while text[start].isspace():  # a gap of over a million blanks
-                start += _LETTERS
-            end = start + len(piece)
-            chunks.append(Chunk(page=number, start=start, end=end, text=text[start:end]))
+    start = 0
+    for piece in _splitter(chunk_size, chunk_overlap).split_text(_numbered(text)):
+        start += (ord(piece[0]) - _FIRST_LETTER - start) % _LETTERS
+        while text[start].isspace():  # a gap of over a million blanks
+            start += _LETTERS
+        end = start + len(piece)
+        chunks.append(Chunk(page=number, start=start, end=end, text=text[start:end]))
     return chunks
 
 

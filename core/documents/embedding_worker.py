@@ -1,7 +1,7 @@
-"""The child that embeds: `python -m core.documents.embedding_worker MODEL`.
+"""The child that embeds: `python -m core.documents.embedding_worker MODEL CACHE`.
 
-Reads frames (see `embeddings`) with a JSON list of texts and answers two frames: `{"shape": [n, dim]}` and the
-vectors as float32; or one, `{"error": detail}`. It ends when stdin closes.
+Reads frames (see `embeddings`) with a JSON list of texts and answers two frames: `{"counts", "tokens", "shape"}` (see
+`embedding_backends.Embedded`) and the vectors as float32; or one, `{"error": detail}`. It ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
-from core.documents.embeddings import BATCH_SIZE, PACKAGED_MODEL, receive_frame, send_frame
+import psutil
+
+from core.documents.embedding_backends import load
+from core.documents.embeddings import PACKAGED_MODEL, receive_frame, send_frame
 from core.documents.parser_worker import protocol_output
 
 _HUB_SECONDS = 10.0
@@ -21,10 +23,11 @@ _NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot"]  # the same 
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's; we leave when stdin closes
+    step_back()
     answers = protocol_output()
     requests = sys.stdin.buffer
     try:
-        model = load_model(sys.argv[1])
+        model = load(Path(model_folder(sys.argv[1])), Path(sys.argv[2]))
     except Exception as error:  # no network, no such model, no memory: the parent shows it in words
         receive_frame(requests)
         detail = next(iter(str(error).splitlines()), type(error).__name__)
@@ -35,18 +38,18 @@ def main() -> None:
             texts = json.loads(receive_frame(requests))
         except EOFError:
             return
-        vectors = model.encode(texts, batch_size=BATCH_SIZE, normalize_embeddings=True, show_progress_bar=False)
-        send_frame(answers, json.dumps({"shape": list(vectors.shape)}).encode("ascii"))
-        send_frame(answers, vectors.astype("float32").tobytes())
+        embedded = model.embed(texts)
+        header = {"counts": embedded.counts, "tokens": embedded.tokens, "shape": embedded.vectors.shape}
+        send_frame(answers, json.dumps(header).encode("ascii"))
+        send_frame(answers, embedded.vectors.tobytes())
 
 
-def load_model(name: str) -> Any:
-    """The SentenceTransformer of `name`: our packaged copy, a folder or an id on the hub; on CUDA or Apple's
-    GPU where there is one."""
-    folder = model_folder(name)
-    from sentence_transformers import SentenceTransformer
-
-    return SentenceTransformer(folder)
+def step_back() -> None:
+    """Leave the processor to the page when both want it: an hour of indexing must not make it slow."""
+    if sys.platform == "win32":
+        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        psutil.Process().nice(5)
 
 
 def model_folder(name: str) -> str:

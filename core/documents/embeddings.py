@@ -11,6 +11,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
@@ -26,6 +27,15 @@ BATCH_SIZE = 16
 _HEADER = struct.Struct("<I")
 # How a child that died shows, or one that another thread ended: ValueError is a pipe closed under us.
 _CHILD_GONE = (OSError, EOFError, ValueError)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors of some texts, one or more a text: float32, (sum(counts), dim), in the order of the texts."""
+
+    vectors: Vectors
+    counts: list[int]  # vectors of each text
+    tokens: list[int]  # tokens of each text
 
 
 class Embedder:
@@ -50,7 +60,18 @@ class Embedder:
         self.embed(["taller"], urgent=True)
 
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> Vectors:
-        """Vectors of `texts`: float32, (len(texts), dim), unit length. `urgent` goes before waiting batches.
+        """One vector a text: float32, (len(texts), dim), unit length; of a text longer than the model reads the mean
+        of its windows. `urgent` goes before waiting batches. Raises what `embed_windows` raises."""
+        embedded = self.embed_windows(texts, urgent=urgent)
+        if len(embedded.vectors) == len(texts):
+            return embedded.vectors
+        starts = np.concatenate([[0], np.cumsum(embedded.counts)[:-1]])
+        means = np.add.reduceat(embedded.vectors, starts, axis=0)
+        unit: Vectors = means / np.linalg.norm(means, axis=1, keepdims=True)
+        return unit
+
+    def embed_windows(self, texts: Sequence[str], *, urgent: bool = False) -> Embedded:
+        """All vectors of the texts: several where a text is longer than the model reads, so that none of it is lost.
 
         Raises DocumentError `embedder_failed` when the child cannot load the model or died twice.
         """
@@ -78,25 +99,25 @@ class Embedder:
             self._urgent_waiting -= urgent
             self._busy = True
 
-    def _ask_last_time(self, texts: Sequence[str]) -> Vectors:
+    def _ask_last_time(self, texts: Sequence[str]) -> Embedded:
         try:
             return self._ask(texts)
         except _CHILD_GONE as error:
             self._end_child()
             raise DocumentError("embedder_failed", detail=self.model) from error
 
-    def _ask(self, texts: Sequence[str]) -> Vectors:
+    def _ask(self, texts: Sequence[str]) -> Embedded:
         child = self._running_child()
         assert child.stdin is not None and child.stdout is not None
         # A lone surrogate, which a browser can send, is no text for a tokenizer.
         clean = [text.encode("utf-8", errors="replace").decode("utf-8") for text in texts]
         send_frame(child.stdin, json.dumps(clean).encode("ascii"))
-        shape = json.loads(receive_frame(child.stdout))
-        if "error" in shape:
-            raise DocumentError("embedder_failed", detail=shape["error"])
+        header = json.loads(receive_frame(child.stdout))
+        if "error" in header:
+            raise DocumentError("embedder_failed", detail=header["error"])
         self.ready.set()
-        data = receive_frame(child.stdout)
-        return np.frombuffer(data, np.float32).reshape(shape["shape"])
+        vectors = np.frombuffer(receive_frame(child.stdout), np.float32).reshape(header["shape"])
+        return Embedded(vectors, header["counts"], header["tokens"])
 
     def _running_child(self) -> subprocess.Popen[bytes]:
         if self._closed:
@@ -104,7 +125,8 @@ class Embedder:
         if self._child is None or self._child.poll() is not None:
             self._end_child()
             self._child = processes.start(
-                processes.python_module("core.documents.embedding_worker", self.model),
+                processes.python_module("core.documents.embedding_worker", self.model,
+                                        str(self._settings.cache_dir / "embedders")),
                 log_path=self._settings.logs_dir / "embedder.log",
                 environment={"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"},
             )

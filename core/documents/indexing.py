@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from core.documents.chunking import Chunk, split_pages
-from core.documents.embeddings import BATCH_SIZE, Embedder
+from core.documents.chunking import Chunk, split_page
+from core.documents.embeddings import BATCH_SIZE, Embedded, Embedder
 from core.documents.events import DocumentEvent, Embedding, Failed, Indexed, NoText, Parsing, Reason
 from core.documents.folder import hash_file
 from core.documents.language import detect
@@ -18,6 +19,23 @@ from core.errors import DocumentError
 from core.settings import MEBIBYTE, Settings
 
 _PAGES_PER_EVENT = 20
+# Chunks gathered before they are embedded, so that those of like length can go together: a batch costs what its
+# longest member costs. Meanwhile the parser reads on in its own process.
+_CHUNKS_GATHERED = 8 * BATCH_SIZE
+
+
+@dataclass
+class _Content:
+    """What has been made of a file so far."""
+
+    pages: list[str] = field(default_factory=list)
+    chunks: list[Chunk] = field(default_factory=list)
+    vectors: list[Vectors] = field(default_factory=list)  # of each chunk: (windows, dim)
+    tokens: list[int] = field(default_factory=list)
+
+
+class _Unwanted(Exception):
+    """The document was removed or cancelled while it was being worked on."""
 
 
 class Indexer:
@@ -35,7 +53,8 @@ class Indexer:
         return self._embedder.model
 
     def index(self, source: str) -> Iterator[DocumentEvent]:
-        """Index one queued document, to its Indexed, NoText or Failed event; nothing for one removed meanwhile.
+        """Index one queued document, to its Indexed, NoText or Failed event; nothing for one removed or cancelled
+        meanwhile.
 
         A caller that stops listening leaves the document queued. Errors of the embedder are not the file's:
         DocumentError `embedder_failed` is raised, and the document stays queued.
@@ -44,10 +63,14 @@ class Indexer:
         if document is None:
             return
         sha256 = document.file_sha256
-        if not self._store.has_content(sha256, self._embedder.model):
+        if document.again or not self._store.has_content(sha256, self._embedder.model):
             try:
-                pages = yield from self._parse(source, self._settings.docs_dir / source)
+                content = yield from self._read(document)
+            except _Unwanted:
+                return
             except DocumentError as error:
+                if error.code == "embedder_failed":
+                    raise
                 if self._closed:  # the reader was ended under the file, which is not to blame
                     return
                 reason = Reason(error.code, error.values)
@@ -56,10 +79,7 @@ class Indexer:
                 return
             if self._changed_meanwhile(document):
                 return
-            chunks = split_pages(pages, self._settings.chunk_size, self._settings.chunk_overlap)
-            vectors = yield from self._embed(source, chunks)
-            languages = [detect(chunk.text) for chunk in chunks]
-            self._store.add_content(sha256, pages, chunks, languages, self._embedder.model, vectors)
+            self._keep(sha256, content)
         shown = self._store.show_content(source, sha256)
         if shown is None:
             return
@@ -84,33 +104,55 @@ class Indexer:
         self._store.queue(document.source, sha256, status.st_size, status.st_mtime_ns)
         return sha256 != document.file_sha256
 
-    def _parse(self, source: str, path: Path) -> Generator[DocumentEvent, None, list[str]]:
-        """The file's page texts."""
-        self._store.set_progress(source, "parsing")
+    def _read(self, document: StoredDocument) -> Generator[DocumentEvent, None, _Content]:
+        """The file's pages, chunks and vectors; embedding begins while later pages are still being read."""
+        source, path = document.source, self._settings.docs_dir / document.source
+        self._note(source, "parsing", 0)
         yield Parsing(source, 0)
         size_bytes = path.stat().st_size if path.exists() else 0
         if size_bytes > self._settings.max_file_bytes:
             raise DocumentError("file_too_large", megabytes=self._settings.max_file_bytes // MEBIBYTE)
-        pages = []
+        content = _Content()
         for text in self._parser.pages(path):
-            pages.append(text)
-            if len(pages) % _PAGES_PER_EVENT == 0:
-                self._store.set_progress(source, "parsing", done=len(pages))
-                yield Parsing(source, len(pages))
-        return pages
+            content.pages.append(text)
+            content.chunks += split_page(text, len(content.pages), self._settings.chunk_size,
+                                         self._settings.chunk_overlap)
+            if len(content.chunks) - len(content.vectors) >= _CHUNKS_GATHERED:
+                yield from self._embed(source, content)
+            elif len(content.pages) % _PAGES_PER_EVENT == 0:
+                self._note(source, "parsing", len(content.pages))
+                yield Parsing(source, len(content.pages))
+        yield from self._embed(source, content)
+        return content
 
-    def _embed(self, source: str, chunks: list[Chunk]) -> Generator[DocumentEvent, None, Vectors]:
-        """The chunks' vectors, (len(chunks), dim). Chunks of like length go together: a batch costs what its
-        longest member costs."""
-        order = sorted(range(len(chunks)), key=lambda index: len(chunks[index].text))
-        batches: list[Vectors] = []
+    def _embed(self, source: str, content: _Content) -> Iterator[DocumentEvent]:
+        """Embed the chunks that have no vectors yet, those of like length together."""
+        first = len(content.vectors)
+        waiting = content.chunks[first:]
+        content.vectors += [np.empty((0, 0), np.float32)] * len(waiting)
+        content.tokens += [0] * len(waiting)
+        order = sorted(range(len(waiting)), key=lambda index: len(waiting[index].text))
         for start in range(0, len(order), BATCH_SIZE):
-            self._store.set_progress(source, "embedding", done=start, total=len(chunks))
-            yield Embedding(source, start, len(chunks))
-            batches.append(self._embedder.embed([chunks[i].text for i in order[start : start + BATCH_SIZE]]))
-        if not batches:
-            return np.empty((0, 0), np.float32)
-        sorted_vectors = np.concatenate(batches)
-        vectors = np.empty_like(sorted_vectors)
-        vectors[order] = sorted_vectors
-        return vectors
+            done = first + start
+            self._note(source, "embedding", done, len(content.chunks))
+            yield Embedding(source, done, len(content.chunks))
+            batch = order[start : start + BATCH_SIZE]
+            embedded = self._embedder.embed_windows([waiting[index].text for index in batch])
+            for index, vectors, tokens in zip(batch, windows_of(embedded), embedded.tokens, strict=True):
+                content.vectors[first + index] = vectors
+                content.tokens[first + index] = tokens
+
+    def _note(self, source: str, state: Literal["parsing", "embedding"], done: int, total: int = 0) -> None:
+        if not self._store.set_progress(source, state, done, total):
+            raise _Unwanted
+
+    def _keep(self, sha256: str, content: _Content) -> None:
+        vectors = np.concatenate(content.vectors) if content.vectors else np.empty((0, 0), np.float32)
+        self._store.add_content(
+            sha256, content.pages, content.chunks, [detect(chunk.text) for chunk in content.chunks],
+            self._embedder.model, vectors, windows=[len(part) for part in content.vectors], tokens=content.tokens)
+
+
+def windows_of(embedded: Embedded) -> list[Vectors]:
+    """The vectors of each text, (windows, dim)."""
+    return np.split(embedded.vectors, np.cumsum(embedded.counts)[:-1])

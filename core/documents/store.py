@@ -26,14 +26,14 @@ from core.errors import DocumentError
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 30.0
 
-State = Literal["queued", "parsing", "embedding", "indexed", "no_text", "failed"]
+State = Literal["queued", "parsing", "embedding", "indexed", "no_text", "cancelled", "failed"]
 Vectors = npt.NDArray[np.float32]
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE contents (  -- ids, here and of chunks, are never used again: no derived index can name the wrong one
     id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL UNIQUE, pages INTEGER NOT NULL, chunks INTEGER NOT NULL,
-    embedder TEXT NOT NULL, vectors BLOB NOT NULL  -- float16, (chunks, dim), rows in the order of chunk ids
+    embedder TEXT NOT NULL, vectors BLOB NOT NULL  -- float16, (windows, dim), rows in the order of chunk ids
 );
 CREATE TABLE pages (
     sha256 TEXT NOT NULL REFERENCES contents (sha256) ON DELETE CASCADE, number INTEGER NOT NULL, text TEXT NOT NULL,
@@ -42,14 +42,17 @@ CREATE TABLE pages (
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     sha256 TEXT NOT NULL REFERENCES contents (sha256) ON DELETE CASCADE,
-    page INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, language TEXT NOT NULL
+    page INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, language TEXT NOT NULL,
+    windows INTEGER NOT NULL,  -- vectors of this chunk: several where it is longer than the embedder reads
+    tokens INTEGER NOT NULL    -- as the embedder counts them
 );
 CREATE INDEX chunks_of_content ON chunks (sha256);
 CREATE TABLE documents (
     source TEXT PRIMARY KEY,  -- path below the folder, with /
     sha256 TEXT,              -- the content that search shows; NULL before the first one is ready
     file_sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL,
-    state TEXT NOT NULL, reason TEXT, done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0
+    state TEXT NOT NULL, reason TEXT, done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
+    again INTEGER NOT NULL DEFAULT 0  -- read and embed it anew, also when its content is known
 ) WITHOUT ROWID;
 CREATE INDEX documents_of_content ON documents (sha256);
 CREATE TABLE trash (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, path TEXT NOT NULL);
@@ -71,6 +74,18 @@ class StoredDocument:
     total: int  # passages while embedding
     pages: int
     chunks: int
+    again: bool = False  # to be read and embedded anew, also when its content is known
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A chunk as a reader of its document sees it."""
+
+    page: int
+    language: str
+    tokens: int  # as the embedder counts them; 0 where it never did
+    windows: int  # vectors it has: several where it is longer than the embedder reads
+    text: str
 
 
 @dataclass(frozen=True)
@@ -151,29 +166,40 @@ class Store:
         return _document(row) if row else None
 
     def source_of(self, file_sha256: str) -> str | None:
-        """A document whose file has this content already, unless it failed."""
+        """A document whose file has this content already, unless it failed or was cancelled."""
         with self._transaction() as db:
             row = db.execute(
-                "SELECT source FROM documents WHERE file_sha256 = ? AND state <> 'failed' ORDER BY source",
+                "SELECT source FROM documents WHERE file_sha256 = ? AND state NOT IN ('failed', 'cancelled')"
+                " ORDER BY source",
                 (file_sha256,),
             ).fetchone()
         return row["source"] if row else None
 
-    def queue(self, source: str, file_sha256: str, size_bytes: int, modified_ns: int) -> None:
-        """Note a new or changed file. A content shown so far stays until the new one is ready."""
+    def queue(self, source: str, file_sha256: str, size_bytes: int, modified_ns: int, *, again: bool = False) -> None:
+        """Note a new or changed file. A content shown so far stays until the new one is ready. `again`: its content
+        is to be read and embedded anew even when it is known."""
         with self._transaction(write=True) as db:
             db.execute(
-                "INSERT INTO documents (source, file_sha256, size_bytes, modified_ns, state)"
-                " VALUES (?, ?, ?, ?, 'queued') ON CONFLICT (source) DO UPDATE SET file_sha256 = excluded.file_sha256,"
-                " size_bytes = excluded.size_bytes, modified_ns = excluded.modified_ns, state = 'queued',"
-                " reason = NULL, done = 0, total = 0",
-                (source, file_sha256, size_bytes, modified_ns),
+                "INSERT INTO documents (source, file_sha256, size_bytes, modified_ns, state, again)"
+                " VALUES (?, ?, ?, ?, 'queued', ?) ON CONFLICT (source) DO UPDATE SET"
+                " file_sha256 = excluded.file_sha256, size_bytes = excluded.size_bytes, modified_ns = excluded.modified_ns, state = 'queued',"
+                " reason = NULL, done = 0, total = 0, again = excluded.again",
+                (source, file_sha256, size_bytes, modified_ns, again),
             )
 
     def touch(self, source: str, modified_ns: int) -> None:
         """The same content with another time."""
         with self._transaction(write=True) as db:
             db.execute("UPDATE documents SET modified_ns = ? WHERE source = ?", (modified_ns, source))
+
+    def cancel(self, source: str | None = None) -> int:
+        """Take a document, or all, off the queue until it is queued again; the number cancelled. What it showed
+        before stays."""
+        with self._transaction(write=True) as db:
+            return db.execute(
+                "UPDATE documents SET state = 'cancelled', reason = NULL, done = 0, total = 0, again = 0"
+                " WHERE state IN ('queued', 'parsing', 'embedding') AND (?1 IS NULL OR source = ?1)",
+                (source,)).rowcount
 
     def pending(self) -> list[str]:
         """Documents whose work is not finished, also from before a restart."""
@@ -189,17 +215,19 @@ class Store:
             db.execute("UPDATE documents SET state = 'queued' WHERE state = 'indexed' AND sha256 IN"
                        " (SELECT sha256 FROM contents WHERE embedder <> ?)", (embedder,))
 
-    def set_progress(self, source: str, state: State, done: int = 0, total: int = 0) -> None:
+    def set_progress(self, source: str, state: State, done: int = 0, total: int = 0) -> bool:
+        """Note how far the work on a document has come; False when it is not wanted any more: removed, cancelled."""
         with self._transaction(write=True) as db:
-            db.execute("UPDATE documents SET state = ?, done = ?, total = ? WHERE source = ?",
-                       (state, done, total, source))
+            return db.execute(
+                "UPDATE documents SET state = ?, done = ?, total = ? WHERE source = ?"
+                " AND state IN ('queued', 'parsing', 'embedding')", (state, done, total, source)).rowcount > 0
 
     def fail(self, source: str, file_sha256: str, reason: Reason) -> None:
         """Nothing of this file can be shown; what was shown before under its name is not true any more. Nothing
-        happens when the file was replaced meanwhile: the new one is queued."""
+        happens when the file was replaced meanwhile, and the new one is queued, or when it was cancelled."""
         with self._transaction(write=True) as db:
             db.execute("UPDATE documents SET state = 'failed', reason = ?, sha256 = NULL"
-                       " WHERE source = ? AND file_sha256 = ?",
+                       " WHERE source = ? AND file_sha256 = ? AND state IN ('queued', 'parsing', 'embedding')",
                        (json.dumps([reason.code, reason.values]), source, file_sha256))
             _drop_orphans(db)
 
@@ -216,8 +244,12 @@ class Store:
                               (sha256, embedder)).fetchone() is not None
 
     def add_content(self, sha256: str, pages: Sequence[str], chunks: Sequence[Chunk], languages: Sequence[str],
-                    embedder: str, vectors: Vectors) -> None:
-        """Write a content whole, in one transaction. `vectors`: float32, (len(chunks), dim), unit length."""
+                    embedder: str, vectors: Vectors, windows: Sequence[int] | None = None,
+                    tokens: Sequence[int] | None = None) -> None:
+        """Write a content whole, in one transaction. `vectors`: float32, (sum(windows), dim), unit length; `windows`
+        tells how many of them each chunk has, one where it is not given."""
+        windows = windows if windows is not None else [1] * len(chunks)
+        tokens = tokens if tokens is not None else [0] * len(chunks)
         with self._transaction(write=True) as db:
             db.execute("DELETE FROM contents WHERE sha256 = ?", (sha256,))
             db.execute("INSERT INTO contents (sha256, pages, chunks, embedder, vectors) VALUES (?, ?, ?, ?, ?)",
@@ -225,23 +257,26 @@ class Store:
             db.executemany("INSERT INTO pages VALUES (?, ?, ?)",
                            ((sha256, number, text) for number, text in enumerate(pages, start=1)))
             db.executemany(
-                "INSERT INTO chunks (sha256, page, start, end, language) VALUES (?, ?, ?, ?, ?)",
-                ((sha256, chunk.page, chunk.start, chunk.end, language)
-                 for chunk, language in zip(chunks, languages, strict=True)),
+                "INSERT INTO chunks (sha256, page, start, end, language, windows, tokens)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                ((sha256, chunk.page, chunk.start, chunk.end, *others)
+                 for chunk, *others in zip(chunks, languages, windows, tokens, strict=True)),
             )
 
     def show_content(self, source: str, sha256: str) -> StoredDocument | None:
         """Let a document show a content that is complete; contents no document shows any more go. None when
-        the document was removed or its file changed meanwhile."""
+        the document was removed or cancelled, or its file changed meanwhile."""
         with self._transaction(write=True) as db:
-            db.execute(
-                "UPDATE documents SET sha256 = :sha256, reason = NULL, state = CASE (SELECT chunks FROM contents"
-                " WHERE sha256 = :sha256) WHEN 0 THEN 'no_text' ELSE 'indexed' END"
-                " WHERE source = :source AND file_sha256 = :sha256", {"source": source, "sha256": sha256})
+            shown = db.execute(
+                "UPDATE documents SET sha256 = :sha256, reason = NULL, again = 0, state ="
+                " CASE (SELECT chunks FROM contents WHERE sha256 = :sha256) WHEN 0 THEN 'no_text' ELSE 'indexed' END"
+                " WHERE source = :source AND file_sha256 = :sha256 AND state IN ('queued', 'parsing', 'embedding')",
+                {"source": source, "sha256": sha256}).rowcount
+            if not shown:
+                return None
             _drop_orphans(db)
-            row = db.execute(f"{_SELECT_DOCUMENT} WHERE source = ? AND documents.sha256 = ?",
-                             (source, sha256)).fetchone()
-        return _document(row) if row else None
+            row = db.execute(f"{_SELECT_DOCUMENT} WHERE source = ?", (source,)).fetchone()
+        return _document(row)
 
     def shown_contents(self, embedder: str) -> set[int]:
         """Ids of the contents that search must know: those shown by some document, with vectors of `embedder`.
@@ -252,15 +287,16 @@ class Store:
         return {row["id"] for row in rows}
 
     def vectors(self, content_id: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]:
-        """Chunk ids, (n,), and their vectors, float16, (n, dim); both empty when the content is gone."""
+        """Vectors, float16, (n, dim), and the chunk id of each, (n,), ascending; both empty when the content is
+        gone."""
         with self._transaction() as db:
-            ids = db.execute("SELECT chunks.id FROM chunks JOIN contents USING (sha256) WHERE contents.id = ?"
+            rows = db.execute("SELECT chunks.id, windows FROM chunks JOIN contents USING (sha256) WHERE contents.id = ?"
                              " ORDER BY chunks.id", (content_id,)).fetchall()
             row = db.execute("SELECT vectors FROM contents WHERE id = ?", (content_id,)).fetchone()
-        if not ids or row is None:
+        if not rows or row is None:
             return np.empty(0, np.int64), np.empty((0, 0), np.float16)
-        matrix = np.frombuffer(row["vectors"], np.float16).reshape(len(ids), -1)
-        return np.array([chunk["id"] for chunk in ids], np.int64), matrix
+        ids = np.repeat(np.array([chunk["id"] for chunk in rows], np.int64), [chunk["windows"] for chunk in rows])
+        return ids, np.frombuffer(row["vectors"], np.float16).reshape(len(ids), -1)
 
     def texts(self, content_id: int) -> list[tuple[int, str, str]]:
         """Chunk id, language and text of every chunk of a content; empty when the content is gone."""
@@ -289,6 +325,16 @@ class Store:
                     found.append(StoredChunk(row["id"], row["source"], row["sha256"], row["page"],
                                              row["start"], row["end"], row["chunk_text"]))
         return found
+
+    def passages(self, source: str, offset: int, count: int) -> list[Passage]:
+        """`count` passages of what a document shows, from number `offset` (from 0) on, in its own order."""
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT page, language, tokens, windows, substr(text, start + 1, end - start) AS chunk_text"
+                " FROM documents JOIN chunks USING (sha256) JOIN pages"
+                " ON pages.sha256 = chunks.sha256 AND pages.number = chunks.page WHERE source = ?"
+                " ORDER BY chunks.id LIMIT ? OFFSET ?", (source, count, offset)).fetchall()
+        return [Passage(*row) for row in rows]
 
     def page_text(self, sha256: str, page: int) -> str | None:
         with self._transaction() as db:
@@ -332,7 +378,8 @@ _SELECT_DOCUMENT = (
 def _document(row: sqlite3.Row) -> StoredDocument:
     reason = Reason(*json.loads(row["reason"])) if row["reason"] else None
     return StoredDocument(row["source"], row["sha256"], row["file_sha256"], row["size_bytes"], row["modified_ns"],
-                          row["state"], reason, row["done"], row["total"], row["pages"], row["chunks"])
+                          row["state"], reason, row["done"], row["total"], row["pages"], row["chunks"],
+                          bool(row["again"]))
 
 
 def _drop_orphans(db: sqlite3.Connection) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.documents.embeddings import Embedder
+from core.documents.embeddings import Embedded, Embedder
 from core.documents.events import (
     DocumentEvent,
     Failed,
@@ -24,7 +24,7 @@ from core.documents.events import (
 from core.documents.folder import free_name, safe_name, scan
 from core.documents.indexing import Indexer
 from core.documents.library import Library
-from core.documents.store import Store, Vectors
+from core.documents.store import Store
 from core.errors import DocumentError
 from core.settings import Settings
 from tests.core.documents.conftest import write_files, write_pdf
@@ -35,9 +35,9 @@ class CountingEmbedder(Embedder):
 
     texts = 0
 
-    def embed(self, texts: Sequence[str], *, urgent: bool = False) -> Vectors:
+    def embed_windows(self, texts: Sequence[str], *, urgent: bool = False) -> Embedded:
         self.texts += len(texts)
-        return np.full((len(texts), 4), 0.5, np.float32)
+        return Embedded(np.full((len(texts), 4), 0.5, np.float32), [1] * len(texts), [1] * len(texts))
 
 
 class Shelf:
