@@ -1,6 +1,7 @@
 # make run      open the page (make run ARGS="--port 8000" hands options on)
 # make test     lint, types and all tests
 # make bench    print the retrieval figures
+# make kill     kill the indexing process a hundred times and look what it left
 # make clean    remove caches; your documents, the index and your models stay
 # Another Python: make run PYTHON=python3.12
 
@@ -10,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; d
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench kill clean
 .DEFAULT_GOAL := run
 
 run: .venv/.installed
@@ -25,6 +26,9 @@ lint: .venv/.installed-tests
 
 bench: .venv/.installed-tests
 	$(BIN)/python -m tests.benchmarks.retrieval $(ARGS)
+
+kill: .venv/.installed-tests
+	KILLS=100 $(BIN)/python -m pytest tests/core/documents/test_kill.py $(ARGS)
 
 clean:
 	find core ui tests -name __pycache__ -type d -prune -exec rm -rf {} +
