@@ -46,7 +46,7 @@ def test_text_that_repeats_itself_is_covered_whole(text: str) -> None:
 
 
 def test_random_texts_are_cut_as_langchain_cuts_them_at_exact_offsets() -> None:
-    dice = random.Random(7)  # noqa: S311
+    dice = random.Random(7)
     for _ in range(150):
         text = random_text(dice)
         size = dice.choice([40, 100, 350, 1000])
