@@ -183,11 +183,12 @@ def test_an_installed_ollama_is_started_answers_and_ends_with_us(chooser: Engine
         answer = [event.text async for event in choice.engine.chat(request) if isinstance(event, Token)]
         return choice, meanwhile, "".join(answer)
 
+    before = psutil.Process().children(recursive=True)  # other tests' children may be about
     choice, meanwhile, answer = asyncio.run(run())
     assert meanwhile == "starting"
     assert (choice.status.engine, choice.status.state) == ("ollama", "ready")
     assert answer
-    started = psutil.Process().children(recursive=True)
+    started = [child for child in psutil.Process().children(recursive=True) if child not in before]
     assert any("tests.ollama_server" in process.cmdline() for process in started)
     chooser.close()
     assert not any(process.is_running() for process in psutil.wait_procs(started, timeout=3)[1])
