@@ -125,7 +125,7 @@ class ChatEvents:
         choice, language = engines.choice, language_of(request)
         if choice is None:
             return [seen, engine_pill(language, None, True), gr.skip(), gr.skip()]
-        warming_up = not self._workshop.collection.embedder.ready.is_set()
+        warming_up = not self._warm
         values = [f"ollama|{model.name}" for model in choice.models]
         automatic = f"{choice.status.engine}|{choice.status.model}"
         # What the reader picked stays; what was picked for them follows the engines as they come and go.
@@ -241,7 +241,7 @@ class ChatEvents:
         """The events of an answer, by the engine the reader picked, once search is ready and knows the documents
         that came with the question."""
         choice = await self._choice(picked)
-        await asyncio.to_thread(self._workshop.background.ready.wait)
+        await asyncio.to_thread(self._workshop.background.wait_until_ready)
         await self._searchable(dropped)
         events = answer(question, history_of(before), self._workshop.collection.search, choice.engine,
                         choice.status.model, self._workshop.settings)
@@ -281,8 +281,11 @@ class ChatEvents:
         return Turn("", answer="\n\n".join(lines), state="done"), added.sources
 
     def _waiting_text(self, language: str) -> str:
-        warm = self._workshop.background.ready.is_set() and self._workshop.collection.embedder.ready.is_set()
-        return translate(language, "chat.status_search" if warm else "chat.status_warming_up")
+        return translate(language, "chat.status_search" if self._warm else "chat.status_warming_up")
+
+    @property
+    def _warm(self) -> bool:
+        return self._workshop.background.warm.is_set() and self._workshop.collection.embedder.ready.is_set()
 
     def _shown(self, language: str, turns: list[Turn], *, box: Any = None, sources: Any = None,
                page: Any = None) -> list[Any]:

@@ -18,6 +18,7 @@ from typing import Any
 from core.documents.background import BackgroundIndexing
 from core.documents.collection import Collection
 from core.documents.preview import Previewer
+from core.errors import AppError
 from core.finetune.preflight import default_model
 from core.finetune.runs import Runs
 from core.settings import Settings
@@ -119,8 +120,12 @@ def _login(language: str, options: ServeOptions) -> dict[str, Any]:
 
 def _first_steps(workshop: Any) -> None:
     """The guide for an empty library, then the folder as it is now."""
-    workshop.collection.library.add_guide()
-    workshop.background.sync_folder()
+    try:
+        workshop.collection.library.add_guide()
+    except (AppError, OSError):
+        logging.getLogger(__name__).warning("The guide could not be added", exc_info=True)
+    finally:
+        workshop.background.sync_folder()
 
 
 def _announce(settings: Settings, language: str, options: ServeOptions, port: int, share_url: str | None) -> None:

@@ -26,6 +26,7 @@ from core.documents.events import (
     Removed,
     Skipped,
     Summary,
+    Unreadable,
 )
 from core.documents.search import Hit
 from core.engines.base import Message
@@ -213,6 +214,8 @@ def _event_text(language: str, event: DocumentEvent) -> str:
     values = event_json(language, event)
     if isinstance(event, Missing):
         values["count"] = len(event.sources)
+    if isinstance(event, Unreadable):
+        values["names"] = ", ".join(event.sources)
     return translate(language, f"terminal.{values.pop('event')}", **values)
 
 

@@ -65,6 +65,13 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """Folders and files that could not be looked at; what is known of their documents stays."""
+
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Summary:
     """The end of a run; `chunks` counts the passages this run made."""
 
@@ -77,4 +84,4 @@ class Summary:
     seconds: float
 
 
-DocumentEvent = Parsing | Embedding | Indexed | NoText | Skipped | Failed | Removed | Missing | Summary
+DocumentEvent = Parsing | Embedding | Indexed | NoText | Skipped | Failed | Removed | Missing | Unreadable | Summary

@@ -13,7 +13,7 @@ import stat
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from core.documents.parsers import SUFFIXES
 
@@ -31,26 +31,80 @@ class FolderFile:
     modified_ns: int
 
 
-def scan(docs_dir: Path) -> Iterator[FolderFile]:
+@dataclass(frozen=True)
+class FolderScan:
+    """One look at the folder: its documents by source, and the sources that could not be looked at: folders and files
+    that refuse, whose documents are neither here nor gone."""
+
+    files: dict[str, FolderFile]
+    hidden: frozenset[str] = frozenset()
+
+    def __iter__(self) -> Iterator[FolderFile]:
+        return iter(self.files.values())
+
+    def may_hold(self, source: str) -> bool:
+        """Whether a document that was not found may be there all the same."""
+        path = PurePosixPath(source)
+        return not self.hidden.isdisjoint((source, *(str(parent) for parent in path.parents)))
+
+    def differences(self, before: FolderScan) -> frozenset[str]:
+        """Sources that came, went or changed since an earlier look."""
+        return frozenset(source for source in self.files.keys() | before.files.keys()
+                         if self.files.get(source) != before.files.get(source))
+
+
+def scan(docs_dir: Path) -> FolderScan:
     """The documents below `docs_dir`, by name. Hidden files and links that lead out of it are left out."""
     root = docs_dir.resolve()
-    for folder, folder_names, names in os.walk(root):
-        folder_names[:] = sorted(name for name in folder_names if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(folder, name)
-            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-                continue
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                continue
-            try:
-                status = path.stat()
-            except OSError:  # gone since it was listed, or a link to nowhere
-                continue
-            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
-                continue
-            source = path.relative_to(root).as_posix()
-            if _is_utf8(source):
-                yield FolderFile(source, path, status.st_size, status.st_mtime_ns)
+    files: dict[str, FolderFile] = {}
+    hidden: set[str] = set()
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        prefix = "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
+        try:
+            with os.scandir(folder) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name):
+                    if entry.name.startswith(".") or not _is_utf8(entry.name):
+                        continue
+                    if _is_folder(entry):
+                        waiting.append(Path(entry.path))
+                    elif _is_document(entry.name) and (file := _look(entry, prefix + entry.name, root, hidden)):
+                        files[file.source] = file
+        except FileNotFoundError:  # gone since its parent was listed
+            continue
+        except OSError:
+            hidden.add(prefix.rstrip("/") or ".")
+    return FolderScan(dict(sorted(files.items())), frozenset(hidden))
+
+
+def _is_document(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 - a Path each would double a look's time
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether to look into it: no links, and no junctions, which are what Windows has for them."""
+    if not entry.is_dir(follow_symlinks=False):
+        return False
+    tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
+    return not tag or tag != getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
+
+
+def _look(entry: os.DirEntry[str], source: str, root: Path, hidden: set[str]) -> FolderFile | None:
+    """A document as it is listed; None for what is none, and for what refuses, noted in `hidden`."""
+    path = Path(entry.path)
+    try:
+        if entry.is_symlink() and not path.resolve().is_relative_to(root):
+            return None
+        status = entry.stat()
+    except FileNotFoundError:  # gone since it was listed, or a link to nowhere
+        return None
+    except OSError:
+        hidden.add(source)
+        return None
+    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+        return None
+    return FolderFile(source, path, status.st_size, status.st_mtime_ns)
 
 
 def _is_utf8(name: str) -> bool:

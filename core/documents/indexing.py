@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,11 +15,13 @@ from core.documents.events import DocumentEvent, Embedding, Failed, Indexed, NoT
 from core.documents.folder import hash_file
 from core.documents.language import detect
 from core.documents.parsing import Parser
-from core.documents.store import Store, StoredDocument, Vectors
+from core.documents.reader_child import Unwanted
+from core.documents.store import WORKING, Store, StoredDocument, Vectors
 from core.errors import DocumentError
 from core.settings import MEBIBYTE, Settings
 
 _PAGES_PER_EVENT = 20
+_SECONDS_PER_EVENT = 0.5  # a document that was cancelled is let go as soon
 # Chunks gathered before they are embedded, so that those of like length can go together: a batch costs what its
 # longest member costs. Meanwhile the parser reads on in its own process.
 _CHUNKS_GATHERED = 8 * BATCH_SIZE
@@ -32,10 +35,6 @@ class _Content:
     chunks: list[Chunk] = field(default_factory=list)
     vectors: list[Vectors] = field(default_factory=list)  # of each chunk: (windows, dim)
     tokens: list[int] = field(default_factory=list)
-
-
-class _Unwanted(Exception):
-    """The document was removed or cancelled while it was being worked on."""
 
 
 class Indexer:
@@ -66,7 +65,7 @@ class Indexer:
         if document.again or not self._store.has_content(sha256, self._embedder.model):
             try:
                 content = yield from self._read(document)
-            except _Unwanted:
+            except Unwanted:
                 return
             except DocumentError as error:
                 if error.code == "embedder_failed":
@@ -113,13 +112,15 @@ class Indexer:
         if size_bytes > self._settings.max_file_bytes:
             raise DocumentError("file_too_large", megabytes=self._settings.max_file_bytes // MEBIBYTE)
         content = _Content()
-        for text in self._parser.pages(path):
+        noted = time.monotonic()
+        for text in self._parser.pages(path, lambda: self._wanted(source)):
             content.pages.append(text)
             content.chunks += split_page(text, len(content.pages), self._settings.chunk_size,
                                          self._settings.chunk_overlap)
             if len(content.chunks) - len(content.vectors) >= _CHUNKS_GATHERED:
                 yield from self._embed(source, content)
-            elif len(content.pages) % _PAGES_PER_EVENT == 0:
+            elif len(content.pages) % _PAGES_PER_EVENT == 0 or time.monotonic() - noted > _SECONDS_PER_EVENT:
+                noted = time.monotonic()
                 self._note(source, "parsing", len(content.pages))
                 yield Parsing(source, len(content.pages))
         yield from self._embed(source, content)
@@ -142,9 +143,14 @@ class Indexer:
                 content.vectors[first + index] = vectors
                 content.tokens[first + index] = tokens
 
+    def _wanted(self, source: str) -> bool:
+        """Whether the document has been neither removed nor cancelled."""
+        document = self._store.document(source)
+        return document is not None and document.state in WORKING
+
     def _note(self, source: str, state: Literal["parsing", "embedding"], done: int, total: int = 0) -> None:
         if not self._store.set_progress(source, state, done, total):
-            raise _Unwanted
+            raise Unwanted
 
     def _keep(self, sha256: str, content: _Content) -> None:
         vectors = np.concatenate(content.vectors) if content.vectors else np.empty((0, 0), np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from core.documents.parsers import READERS
@@ -20,8 +20,8 @@ class Parser:
     def __init__(self, settings: Settings) -> None:
         self._child = ReaderChild(settings)
 
-    def pages(self, path: Path) -> Iterator[str]:
-        """The page texts of a file, as they are read.
+    def pages(self, path: Path, wanted: Callable[[], bool] | None = None) -> Iterator[str]:
+        """The page texts of a file, as they are read, while they are `wanted`.
 
         Raises DocumentError: what `parsers` raises, `too_much_text`, and what `ReaderChild.ask` raises. A reader
         that crashes before its first page gives way to the format's next reader.
@@ -30,7 +30,7 @@ class Parser:
         for attempt in range(attempts):
             chars = 0
             try:
-                for answer in self._child.ask({"path": str(path.resolve()), "attempt": attempt}):
+                for answer in self._child.ask({"path": str(path.resolve()), "attempt": attempt}, wanted):
                     chars += len(answer["page"])
                     if chars > _MAX_FILE_CHARS:
                         raise DocumentError("too_much_text")

@@ -12,7 +12,7 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from core import processes
@@ -20,6 +20,10 @@ from core.errors import DocumentError
 from core.settings import MEBIBYTE, Settings
 
 _WATCH_SECONDS = 0.25
+
+
+class Unwanted(Exception):
+    """Nobody wants the answers any more: the work they were for was cancelled."""
 
 
 class ReaderChild:
@@ -34,10 +38,11 @@ class ReaderChild:
         self._answers = _Answers()
         self._closed = False
 
-    def ask(self, request: dict[str, object]) -> Iterator[dict[str, Any]]:
+    def ask(self, request: dict[str, object], wanted: Callable[[], bool] | None = None) -> Iterator[dict[str, Any]]:
         """The answers to a request, up to and without its `end`.
 
-        Raises DocumentError: the child's own, and `page_timeout`, `parser_memory_limit`, `parser_crashed`.
+        Raises DocumentError: the child's own, and `page_timeout`, `parser_memory_limit`, `parser_crashed`; and
+        Unwanted soon after `wanted`, asked while an answer takes long, says no.
         A caller that stops early ends the child, since its next answers would belong to this request.
         """
         complete = False
@@ -45,7 +50,7 @@ class ReaderChild:
             child = self._running_child()
             _send(child, request)
             while True:
-                answer = self._next_answer(child)
+                answer = self._next_answer(child, wanted)
                 if "error" in answer:
                     complete = True
                     raise DocumentError(answer["error"], **answer["values"])
@@ -82,7 +87,7 @@ class ReaderChild:
             child.kill()  # it has nothing to save, and a reader that hangs would not look at its stdin
             processes.end(child, grace_seconds=0.5)
 
-    def _next_answer(self, child: subprocess.Popen[bytes]) -> dict[str, Any]:
+    def _next_answer(self, child: subprocess.Popen[bytes], wanted: Callable[[], bool] | None) -> dict[str, Any]:
         """The child's next line, while its time and memory last."""
         deadline = time.monotonic() + self._settings.page_timeout_seconds
         while True:
@@ -95,6 +100,8 @@ class ReaderChild:
                 return answer
             if self._closed:
                 raise DocumentError("parser_crashed")
+            if wanted is not None and not wanted():
+                raise Unwanted
             if time.monotonic() > deadline:
                 raise DocumentError("page_timeout", seconds=round(self._settings.page_timeout_seconds))
 

@@ -27,6 +27,7 @@ SCHEMA_VERSION = 1
 _BUSY_SECONDS = 30.0
 
 State = Literal["queued", "parsing", "embedding", "indexed", "no_text", "cancelled", "failed"]
+WORKING: tuple[State, ...] = ("queued", "parsing", "embedding")  # what a restart goes on with
 Vectors = npt.NDArray[np.float32]
 
 _SCHEMA = """
@@ -182,8 +183,9 @@ class Store:
             db.execute(
                 "INSERT INTO documents (source, file_sha256, size_bytes, modified_ns, state, again)"
                 " VALUES (?, ?, ?, ?, 'queued', ?) ON CONFLICT (source) DO UPDATE SET"
-                " file_sha256 = excluded.file_sha256, size_bytes = excluded.size_bytes, modified_ns = excluded.modified_ns, state = 'queued',"
-                " reason = NULL, done = 0, total = 0, again = excluded.again",
+                " file_sha256 = excluded.file_sha256, size_bytes = excluded.size_bytes,"
+                " modified_ns = excluded.modified_ns, state = 'queued', reason = NULL, done = 0, total = 0,"
+                " again = excluded.again",
                 (source, file_sha256, size_bytes, modified_ns, again),
             )
 

@@ -112,7 +112,7 @@ def test_closing_ends_the_work_at_once_and_fails_no_document(
     started = time.monotonic()
     background.close()
     assert time.monotonic() - started < 4
-    assert not background._thread.is_alive()
+    assert not any(thread.is_alive() for thread in background._threads)
     assert collection.store.pending() == ["slow.pdf"]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.documents import folder
 from core.documents.embeddings import Embedded, Embedder
 from core.documents.events import (
     DocumentEvent,
+    Embedding,
     Failed,
     Indexed,
     Missing,
@@ -20,6 +24,7 @@ from core.documents.events import (
     Removed,
     Skipped,
     Summary,
+    Unreadable,
 )
 from core.documents.folder import free_name, safe_name, scan
 from core.documents.indexing import Indexer
@@ -27,7 +32,7 @@ from core.documents.library import Library
 from core.documents.store import Store
 from core.errors import DocumentError
 from core.settings import Settings
-from tests.core.documents.conftest import write_files, write_pdf
+from tests.core.documents.conftest import write_files, write_pdf, write_slow_pdf
 
 
 class CountingEmbedder(Embedder):
@@ -56,7 +61,8 @@ class Shelf:
 
     def outcomes(self) -> dict[str, type[DocumentEvent]]:
         """The last event of each document in a run."""
-        return {event.source: type(event) for event in self.run() if not isinstance(event, Summary | Missing)}
+        return {event.source: type(event) for event in self.run()
+                if not isinstance(event, Summary | Missing | Unreadable)}
 
     def states(self) -> dict[str, str]:
         return {document.source: document.state for document in self.store.documents()}
@@ -123,7 +129,7 @@ def test_a_name_that_is_taken_asks(shelf: Shelf, note: Path, tmp_path: Path) -> 
     third.write_text("la tercera", encoding="utf-8")
     assert shelf.library.add(third, name="note.txt", on_conflict="replace") == "note.txt"
     assert (shelf.docs / "note.txt").read_text(encoding="utf-8") == "la tercera"
-    assert shelf.library.undo() == "note (3).txt"
+    assert shelf.library.undo() == ["note (3).txt"]
     assert (shelf.docs / "note (3).txt").read_text(encoding="utf-8") == "una nota"
 
 
@@ -174,33 +180,43 @@ def test_a_library_with_documents_gets_no_guide(shelf: Shelf, note: Path) -> Non
 def test_a_removed_file_goes_to_the_trash_and_comes_back(shelf: Shelf, note: Path) -> None:
     shelf.library.add(note, name="note.txt")
     shelf.run()
-    trashed = shelf.library.remove("note.txt")
-    assert trashed is not None
+    assert shelf.library.remove("note.txt") == ["note.txt"]
+    (trashed,) = shelf.store.trash()
     assert trashed.path.read_text(encoding="utf-8") == "una nota"
     assert not (shelf.docs / "note.txt").exists()
     assert shelf.states() == {}
-    assert shelf.library.undo() == "note.txt"
+    assert shelf.library.undo() == ["note.txt"]
     assert shelf.outcomes() == {"note.txt": Indexed}
-    assert shelf.library.undo() is None
+    assert shelf.library.undo() == []
 
 
 def test_undo_brings_back_to_the_subfolder_and_passes_over_what_is_gone(shelf: Shelf) -> None:
     write_files(shelf.docs, {"sub/a.txt": "uno", "b.txt": "dos"})
     shelf.run()
     shelf.library.remove("sub/a.txt")
-    gone = shelf.library.remove("b.txt")
-    assert gone is not None
-    gone.path.unlink()
+    shelf.library.remove("b.txt")
+    shelf.store.trash()[0].path.unlink()
     (shelf.docs / "sub").rmdir()
-    assert shelf.library.undo() == "sub/a.txt"
+    assert shelf.library.undo() == ["sub/a.txt"]
     assert shelf.store.trash() == []
+
+
+def test_what_was_removed_together_comes_back_together(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno", "sub/a.txt": "dos", "b.txt": "tres", "c.txt": "cuatro"})
+    shelf.run()
+    shelf.library.remove("c.txt")
+    assert shelf.library.remove("a.txt", "nowhere.txt", "sub/a.txt", "a.txt") == ["a.txt", "sub/a.txt"]
+    assert list(shelf.states()) == ["b.txt"]
+    assert sorted(shelf.library.undo()) == ["a.txt", "sub/a.txt"]
+    assert (shelf.docs / "sub" / "a.txt").read_text(encoding="utf-8") == "dos"
+    assert shelf.library.undo() == ["c.txt"]
 
 
 def test_only_documents_can_be_removed(shelf: Shelf, tmp_path: Path) -> None:
     private = tmp_path / "private.txt"
     private.write_text("mío", encoding="utf-8")
     for source in ("../private.txt", str(private), "nothing.txt", "", "."):
-        assert shelf.library.remove(source) is None
+        assert shelf.library.remove(source) == []
     assert private.exists()
 
 
@@ -308,7 +324,134 @@ def test_a_file_that_was_away_while_it_was_its_turn_is_indexed_when_it_is_back(s
     assert shelf.outcomes() == {"a.txt": Indexed}
 
 
+def test_an_unreadable_folder_does_not_count_as_gone(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(shelf.docs, {"a.txt": "uno", "sub/b.txt": "dos", "sub/deep/c.txt": "tres", "d.txt": "cuatro"})
+    shelf.run()
+    (shelf.docs / "d.txt").unlink()
+    look = os.scandir
+
+    def refuse(path: Path) -> object:  # a test run by root cannot be refused by the system
+        if Path(path).name == "sub":
+            raise PermissionError
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    events = shelf.run()
+    assert Unreadable(("sub",)) in events and Removed("d.txt") in events
+    assert list(shelf.states()) == ["a.txt", "sub/b.txt", "sub/deep/c.txt"]
+
+
+def test_a_new_file_that_refuses_to_be_read_says_so_until_it_can_be(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    write_files(shelf.docs, {"a.txt": "uno"})
+    monkeypatch.setattr(folder, "hash_file", refuse)
+    assert shelf.outcomes() == {"a.txt": Failed}
+    assert shelf.states() == {"a.txt": "failed"}
+    monkeypatch.undo()
+    list(shelf.library.sync(scan(shelf.docs)))
+    assert shelf.states() == {"a.txt": "queued"}
+
+
+def test_a_look_that_was_not_asked_for_leaves_failures_and_moving_files_alone(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"large.txt": "palabra " * 50, "b.txt": "dos", "gone.txt": "tres"})
+    shelf.indexer._settings = replace(shelf.settings, max_file_bytes=100)
+    shelf.run()
+    write_files(shelf.docs, {"b.txt": "dos y medio"})
+    (shelf.docs / "gone.txt").unlink()
+    list(shelf.library.sync(scan(shelf.docs), leave={"b.txt", "gone.txt"}))
+    assert shelf.states() == {"b.txt": "indexed", "gone.txt": "indexed", "large.txt": "failed"}
+    list(shelf.library.sync(scan(shelf.docs)))
+    assert shelf.states() == {"b.txt": "queued", "large.txt": "failed"}
+
+
 # Work through the queue.
+
+
+def test_a_cancelled_document_stays_cancelled_until_it_is_retried(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno", "b.txt": "dos"})
+    shelf.run()
+    write_files(shelf.docs, {"a.txt": "uno y más"})
+    list(shelf.library.sync())
+    assert shelf.library.cancel("a.txt") == 1
+    assert shelf.library.cancel("b.txt") == 0
+    again = Shelf(shelf.settings)
+    assert again.outcomes() == {"a.txt": Skipped, "b.txt": Skipped}
+    assert again.states() == {"a.txt": "cancelled", "b.txt": "indexed"}
+    assert [passage.text for passage in again.store.passages("a.txt", 0, 9)] == ["uno"]  # what it showed before
+    assert again.library.reindex("a.txt")
+    assert [type(event) for event in again.library.index_pending()][-1] is Indexed
+    assert [passage.text for passage in again.store.passages("a.txt", 0, 9)] == ["uno y más"]
+    again.indexer.close()
+
+
+def test_a_document_that_is_cancelled_while_it_is_read_is_let_go_within_a_second(shelf: Shelf) -> None:
+    shelf.docs.mkdir(parents=True)
+    write_slow_pdf(shelf.docs / "slow.pdf", 3_000_000)
+    list(shelf.library.sync())
+    events = shelf.library.index_pending()
+    next(events)
+    timer = threading.Timer(0.3, shelf.library.cancel)
+    timer.start()
+    started = time.monotonic()
+    assert list(events) == []
+    assert time.monotonic() - started < 2
+    assert shelf.states() == {"slow.pdf": "cancelled"}
+
+
+def test_a_document_that_is_cancelled_while_it_is_embedded_is_let_go(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "\n\n".join(f"párrafo {number} " + "x " * 400 for number in range(100))})
+    list(shelf.library.sync())
+    events = shelf.library.index_pending()
+    while not isinstance(next(events), Embedding):
+        pass
+    shelf.library.cancel()
+    assert list(events) == []
+    assert shelf.embedder.texts < 50
+    assert shelf.states() == {"a.txt": "cancelled"}
+
+
+def test_a_ready_document_can_be_read_and_embedded_anew(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno"})
+    shelf.run()
+    embedded = shelf.embedder.texts
+    assert shelf.library.reindex("a.txt")
+    assert not shelf.library.reindex("a.txt")  # it is being worked on
+    assert not shelf.library.reindex("nowhere.txt")
+    assert [type(event) for event in shelf.library.index_pending()][-1] is Indexed
+    assert shelf.embedder.texts == 2 * embedded
+
+
+def test_retrying_a_failed_document_takes_the_file_as_it_is_now(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"bad.pdf": "no pdf"})
+    shelf.run()
+    write_pdf(shelf.docs / "bad.pdf", ["Ahora sí."])
+    assert shelf.library.reindex("bad.pdf")
+    assert [type(event) for event in shelf.library.index_pending()][-1] is Indexed
+
+
+def test_a_bug_that_one_document_brings_to_light_fails_that_one_alone(shelf: Shelf) -> None:
+    class Fragile(CountingEmbedder):
+        def embed_windows(self, texts: Sequence[str], *, urgent: bool = False) -> Embedded:
+            if "uno" in texts:
+                raise ZeroDivisionError
+            return super().embed_windows(texts, urgent=urgent)
+
+    write_files(shelf.docs, {"a.txt": "uno", "b.txt": "dos"})
+    shelf.indexer._embedder = Fragile(shelf.settings)
+    assert shelf.outcomes() == {"a.txt": Failed, "b.txt": Indexed}
+    assert shelf.states() == {"a.txt": "failed", "b.txt": "indexed"}
+
+
+def test_passages_of_a_document_come_in_its_order_a_page_at_a_time(shelf: Shelf) -> None:
+    write_pdf(shelf.docs / "a.pdf", [f"Página {number}" for number in range(1, 8)])
+    shelf.run()
+    assert [passage.page for passage in shelf.store.passages("a.pdf", 2, 3)] == [3, 4, 5]
+    assert [passage.text for passage in shelf.store.passages("a.pdf", 6, 3)] == ["Página 7"]
+    assert shelf.store.passages("nowhere.pdf", 0, 3) == []
 
 
 def test_a_run_that_breaks_off_goes_on_where_it_was(shelf: Shelf) -> None:

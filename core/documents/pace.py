@@ -1,0 +1,70 @@
+"""How fast passages are embedded, and how long the rest will take, measured from what happened in the last seconds."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from core.documents.events import DocumentEvent, Embedding, Indexed
+from core.documents.store import WORKING, StoredDocument
+
+_WINDOW_SECONDS = 15.0
+_LEAST_SECONDS = 1.0  # of measuring, before a figure is worth telling
+
+
+class Pace:
+    """Fed with every event, in order, by one thread; may be read by others."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, int] = {}  # passages of the documents at work
+        self._steps: deque[tuple[float, int]] = deque()  # when, and how many passages had been embedded since before
+
+    def note(self, event: DocumentEvent) -> None:
+        if isinstance(event, Embedding):
+            self._step(event.done - self._done.get(event.source, 0))
+            self._done[event.source] = event.done
+        elif isinstance(event, Indexed) and event.source in self._done:
+            self._step(event.chunks - self._done.pop(event.source))
+
+    def _step(self, passages: int) -> None:
+        now = time.monotonic()
+        self._steps.append((now, max(0, passages)))
+        while self._steps and self._steps[0][0] < now - _WINDOW_SECONDS:
+            self._steps.popleft()
+
+    @property
+    def passages_per_second(self) -> float | None:
+        """Over the last seconds, reading included; None when too little happened to tell."""
+        steps = [step for step in tuple(self._steps) if step[0] > time.monotonic() - _WINDOW_SECONDS]
+        if not steps or time.monotonic() - steps[0][0] < _LEAST_SECONDS:
+            return None
+        passages = sum(count for _, count in steps[1:])  # the first tells of a time before the window
+        return passages / (time.monotonic() - steps[0][0]) or None
+
+
+def passages_left(documents: Sequence[StoredDocument]) -> int | None:
+    """About how many passages are still to be embedded; None when nothing tells.
+
+    A document that is not read yet is taken to have as many passages a byte as the others: those of its type where
+    there are any, for a PDF holds far less text a byte than a text file.
+    """
+    working = [document for document in documents if document.state in WORKING]
+    left = 0.0
+    for document in working:
+        if document.state == "embedding":
+            left += max(0, document.total - document.done)
+            continue
+        kind = document.source.rpartition(".")[2]
+        known = [other for other in documents if other.chunks]
+        density = _density([other for other in known if other.source.endswith(f".{kind}")]) or _density(known)
+        if density is None:
+            return None
+        left += density * document.size_bytes
+    return round(left) if working else 0
+
+
+def _density(documents: Sequence[StoredDocument]) -> float | None:
+    """Passages a byte."""
+    size_bytes = sum(document.size_bytes for document in documents)
+    return sum(document.chunks for document in documents) / size_bytes if size_bytes else None
