@@ -27,6 +27,7 @@ class Settings:
     embedding_model: str = "sentence-transformers/all-MiniLM-L6-v2"  # the packaged copy; other ids: the hub
     max_file_bytes: int = 200 * MEBIBYTE
     page_timeout_seconds: float = 30.0  # a parser that finishes no page for so long is ended
+    file_timeout_seconds: float = 1800.0  # reading one file, all its pages
     parser_memory_bytes: int = 2048 * MEBIBYTE  # resident memory at which a parser is ended
 
     # Search.

@@ -1,8 +1,8 @@
 """The child that opens documents: `python -m core.documents.parser_worker`.
 
 One JSON request a line on stdin, `{"path", "attempt"}` for the texts of all pages or `{"path", "render", "start",
-"end"}` for one page's picture; one JSON answer a line on stdout: `{"page": text}` each or `{"picture": data URI}`,
-then `{"end": true}`, or `{"error": code, "values": {…}}`. It ends when stdin closes.
+"end"}` for one page's picture, either with a `password`; one JSON answer a line on stdout: `{"page": text}` each or
+`{"picture": data URI}`, then `{"end": true}`, or `{"error": code, "values": {…}}`. It ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -56,16 +56,17 @@ def serve(request: dict[str, Any], answers: IO[bytes]) -> None:
 
 
 def results(request: dict[str, Any]) -> Iterator[dict[str, object]]:
-    path = Path(request["path"])
+    path, password = Path(request["path"]), request.get("password")
     if "render" in request:
-        yield {"picture": render_page(path, request["render"], request["start"], request["end"])}
+        yield {"picture": render_page(path, request["render"], request["start"], request["end"], password)}
         return
-    for text in read_pages(path, request["attempt"]):
+    for text in read_pages(path, request["attempt"], password):
         yield {"page": text}
 
 
 def send(answers: IO[bytes], answer: dict[str, object]) -> None:
-    answers.write(json.dumps(answer).encode("ascii") + b"\n")
+    # UTF-8 is half as long as escapes; half a character, as in the name of a file, passes too.
+    answers.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
     answers.flush()
 
 

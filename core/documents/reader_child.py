@@ -9,17 +9,23 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import psutil
 
 from core import processes
 from core.errors import DocumentError
 from core.settings import MEBIBYTE, Settings
 
 _WATCH_SECONDS = 0.25
+# An answer is at most a page (see `parsers.pages`) or a picture. With the few that wait, all that a child's answers
+# take of our memory.
+_MAX_ANSWER_BYTES = 16 * MEBIBYTE
+_ANSWERS_WAITING = 8
+_KEPT_BYTES = 512 * MEBIBYTE  # a child that grew beyond is not kept for the next request
 
 
 class Unwanted(Exception):
@@ -34,68 +40,65 @@ class ReaderChild:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._child: subprocess.Popen[bytes] | None = None
-        self._answers = _Answers()
+        self._child: _Child | None = None
         self._closed = False
 
     def ask(self, request: dict[str, object], wanted: Callable[[], bool] | None = None) -> Iterator[dict[str, Any]]:
         """The answers to a request, up to and without its `end`.
 
-        Raises DocumentError: the child's own, and `page_timeout`, `parser_memory_limit`, `parser_crashed`; and
-        Unwanted soon after `wanted`, asked while an answer takes long, says no.
+        Raises DocumentError: the child's own, and `page_timeout`, `file_timeout`, `parser_memory_limit`,
+        `parser_crashed`; and Unwanted soon after `wanted`, asked while an answer takes long, says no.
         A caller that stops early ends the child, since its next answers would belong to this request.
         """
         complete = False
+        seconds_left = self._settings.file_timeout_seconds
         try:
             child = self._running_child()
-            _send(child, request)
+            child.send(request)
             while True:
+                asked = time.monotonic()
                 answer = self._next_answer(child, wanted)
+                seconds_left -= time.monotonic() - asked  # what the caller does meanwhile is not the file's fault
                 if "error" in answer:
                     complete = True
                     raise DocumentError(answer["error"], **answer["values"])
                 if "end" in answer:
                     complete = True
                     return
+                if seconds_left < 0:
+                    raise DocumentError("file_timeout", minutes=round(self._settings.file_timeout_seconds / 60))
                 yield answer
         finally:
-            if not complete:
+            if not complete or child.is_big():
                 self._end_child()
+            else:
+                child.busy.clear()
 
     def close(self) -> None:
         self._closed = True
         self._end_child()
 
-    def _running_child(self) -> subprocess.Popen[bytes]:
+    def _running_child(self) -> _Child:
         if self._closed:
             raise DocumentError("parser_crashed")
-        child = self._child
-        if child is None or child.poll() is not None:
+        if self._child is None or not self._child.is_alive():
             self._end_child()
-            self._child = child = processes.start(
-                processes.python_module("core.documents.parser_worker"),
-                log_path=self._settings.logs_dir / "parser.log",
-            )
-            self._answers = _Answers()
-            threading.Thread(target=self._answers.pump, args=(child,), daemon=True).start()
-        return child
+            self._child = _Child(self._settings)
+        return self._child
 
     def _end_child(self) -> None:
         child, self._child = self._child, None
-        self._answers.abandoned.set()
         if child is not None:
-            child.kill()  # it has nothing to save, and a reader that hangs would not look at its stdin
-            processes.end(child, grace_seconds=0.5)
+            child.end()
 
-    def _next_answer(self, child: subprocess.Popen[bytes], wanted: Callable[[], bool] | None) -> dict[str, Any]:
-        """The child's next line, while its time and memory last."""
+    def _next_answer(self, child: _Child, wanted: Callable[[], bool] | None) -> dict[str, Any]:
+        """The child's next line, while its time lasts."""
         deadline = time.monotonic() + self._settings.page_timeout_seconds
         while True:
-            self._check_memory(child)
             with contextlib.suppress(queue.Empty):
-                line = self._answers.lines.get(timeout=_WATCH_SECONDS)
+                line = child.lines.get(timeout=_WATCH_SECONDS)
                 if line is None:
-                    raise DocumentError("parser_crashed")
+                    raise child.death()
                 answer: dict[str, Any] = json.loads(line)
                 return answer
             if self._closed:
@@ -105,42 +108,76 @@ class ReaderChild:
             if time.monotonic() > deadline:
                 raise DocumentError("page_timeout", seconds=round(self._settings.page_timeout_seconds))
 
-    def _check_memory(self, child: subprocess.Popen[bytes]) -> None:
-        if time.monotonic() < self._answers.next_look:
-            return
-        self._answers.next_look = time.monotonic() + _WATCH_SECONDS
-        if processes.resident_bytes(child.pid) > self._settings.parser_memory_bytes:
-            raise DocumentError("parser_memory_limit", megabytes=self._settings.parser_memory_bytes // MEBIBYTE)
 
+class _Child:
+    """One running child, what it says (its lines, and None when it has ended), and an eye on its memory.
 
-class _Answers:
-    """What one child says: its lines, and None when it has ended."""
+    The eye is a thread of its own: a child reads on while nobody asks for its answers.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._limit_bytes = settings.parser_memory_bytes
+        self._process = processes.start(
+            processes.python_module("core.documents.parser_worker"), log_path=settings.logs_dir / "parser.log")
         # Bounded: a fast reader waits for us instead of filling our memory.
-        self.lines: queue.Queue[bytes | None] = queue.Queue(maxsize=64)
-        self.abandoned = threading.Event()  # nobody listens any more
-        self.next_look = 0.0  # at the child's memory; time.monotonic()
+        self.lines: queue.Queue[bytes | None] = queue.Queue(maxsize=_ANSWERS_WAITING)
+        self.busy = threading.Event()  # with a request
+        self._abandoned = threading.Event()  # nobody listens any more
+        self._over_memory = False
+        for work in (self._pump, self._watch):
+            threading.Thread(target=work, daemon=True).start()
 
-    def pump(self, child: subprocess.Popen[bytes]) -> None:
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def is_big(self) -> bool:
+        """Whether it holds on to more memory than a child at rest should."""
+        with contextlib.suppress(psutil.Error):
+            return bool(psutil.Process(self._process.pid).memory_info().rss > _KEPT_BYTES)
+        return False
+
+    def send(self, request: dict[str, object]) -> None:
+        assert self._process.stdin is not None
+        self.busy.set()
+        try:
+            self._process.stdin.write(json.dumps(request).encode("ascii") + b"\n")
+            self._process.stdin.flush()
+        except (OSError, ValueError) as error:  # it died, or was ended by another thread
+            raise self.death() from error
+
+    def death(self) -> DocumentError:
+        """Why there are no more answers."""
+        if self._over_memory:
+            return DocumentError("parser_memory_limit", megabytes=self._limit_bytes // MEBIBYTE)
+        return DocumentError("parser_crashed")
+
+    def end(self) -> None:
+        self._abandoned.set()
+        self.busy.set()
+        self._process.kill()  # it has nothing to save, and a reader that hangs would not look at its stdin
+        processes.end(self._process, grace_seconds=0.5)
+
+    def _pump(self) -> None:
         """Move the child's lines into the queue."""
-        assert child.stdout is not None
+        assert self._process.stdout is not None
         with contextlib.suppress(OSError, ValueError):  # the pipe closes under us when the child is ended
-            for line in child.stdout:
+            while line := self._process.stdout.readline(_MAX_ANSWER_BYTES):
+                if not line.endswith(b"\n"):  # no answer of ours: it died in the middle, or is not itself any more
+                    self._process.kill()
+                    break
                 self._put(line)
         self._put(None)
 
     def _put(self, item: bytes | None) -> None:
-        while not self.abandoned.is_set():
+        while not self._abandoned.is_set():
             with contextlib.suppress(queue.Full):
                 self.lines.put(item, timeout=_WATCH_SECONDS)
                 return
 
-
-def _send(child: subprocess.Popen[bytes], request: dict[str, object]) -> None:
-    assert child.stdin is not None
-    try:
-        child.stdin.write(json.dumps(request).encode("ascii") + b"\n")
-        child.stdin.flush()
-    except (OSError, ValueError) as error:  # it died, or was ended by another thread
-        raise DocumentError("parser_crashed") from error
+    def _watch(self) -> None:
+        """End the child when it takes more memory than it may."""
+        while self.busy.wait() and not self._abandoned.wait(_WATCH_SECONDS):
+            if processes.resident_bytes(self._process.pid) > self._limit_bytes:
+                self._over_memory = True
+                self._process.kill()
+                return

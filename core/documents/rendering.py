@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from core.documents.parsers import clean_pdf_text
+from core.documents.parsers.pdf import clean_pdf_text, open_pdf
 from core.errors import DocumentError
 
 _WIDTH = 1000  # pixels; sharp on a phone and on half a desktop
@@ -21,15 +21,15 @@ _MAX_PIXELS = 4_000_000  # a poster is drawn smaller rather than filling the mem
 _HIGHLIGHT = (255, 226, 89)  # multiplied with the page, so that the text stays black
 
 
-def render_page(path: Path, number: int, start: int, end: int) -> str:
+def render_page(path: Path, number: int, start: int, end: int, password: str | None = None) -> str:
     """Page `number` (from 1) as a WebP data URI, characters `start` to `end` of its text highlighted.
 
-    Raises DocumentError `page_not_shown` when there is no such page or it cannot be drawn.
+    Raises DocumentError `page_not_shown` when there is no such page or it cannot be drawn, and as `open_pdf` does.
     """
     import pypdfium2 as pdfium
 
     try:
-        with pdfium.PdfDocument(path) as document:
+        with open_pdf(path, password) as document:
             page = document[number - 1]
             width, height = page.get_size()
             scale = min(_WIDTH / width, (_MAX_PIXELS / (width * height)) ** 0.5)

@@ -12,7 +12,7 @@ import pytest
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import RectangleObject
 
-from core.documents.parsers import clean_pdf_text, read_pdf
+from core.documents.parsers.pdf import clean_pdf_text, read_pdf
 from core.documents.rendering import raw_positions, render_page
 from core.errors import DocumentError
 from tests.core.documents.conftest import write_pdf
@@ -113,7 +113,7 @@ def test_a_page_that_is_not_there_says_so(tmp_path: Path, number: int) -> None:
 
 def test_a_file_that_is_no_pdf_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"no pdf")
-    with pytest.raises(DocumentError, match="page_not_shown"):
+    with pytest.raises(DocumentError, match="pdf_broken"):
         render_page(tmp_path / "a.pdf", 1, 0, 5)
 
 

@@ -1,4 +1,4 @@
-"""What a file's bytes become: encodings, binaries in disguise, good and bad PDFs."""
+"""Text in whatever encoding it comes, binaries in disguise, and pages of a text too long for one."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from core.documents.parsers import clean_pdf_text, decode, read_pages, read_pdf, read_pdf_again
-from core.errors import DocumentError
+from core.documents.parsers.pages import MAX_FILE_CHARS, MAX_PAGE_CHARS, cut_pages
+from core.documents.parsers.plain import decode, read_text
 from tests.core.documents.conftest import write_pdf
+from tests.core.documents.parsers.reading import code_of
 
 SPANISH = "¿Qué año? El niño comió piña y bebió café.\nLa reunión será mañana a las ocho: «Sí», respondió José."
 POLISH = "Zażółć gęślą jaźń. W Szczebrzeszynie chrząszcz brzmi w trzcinie i Szczebrzeszyn z tego słynie."
 RUSSIAN = "Привет мир, это текст по-русски. Сегодня хорошая погода и мы идём гулять."
-
-
-def code_of(path: Path) -> str:
-    with pytest.raises(DocumentError) as caught:
-        list(read_pages(path))
-    return caught.value.code
 
 
 @pytest.mark.parametrize("encoding", [
@@ -61,8 +56,8 @@ def test_an_empty_file_is_an_empty_text() -> None:
 
 
 @pytest.mark.parametrize("data", [
-    random.Random(1).randbytes(5000),  # noqa: S311
-    b"\x89PNG\r\n\x1a\n" + random.Random(2).randbytes(300),  # noqa: S311
+    random.Random(1).randbytes(5000),
+    b"\x89PNG\r\n\x1a\n" + random.Random(2).randbytes(300),
     b"MZ\x90\x00" + bytes(3000), bytes(range(256)) * 4, b"PK\x03\x04\x14\x00\x08\x00\x08\x00" + bytes(60),
 ], ids=["noise", "png", "exe", "all bytes", "zip"])
 def test_a_binary_file_named_txt_is_no_text(data: bytes, tmp_path: Path) -> None:
@@ -75,52 +70,24 @@ def test_a_pdf_named_txt_is_no_text(tmp_path: Path) -> None:
     assert code_of(write_pdf(tmp_path / "real.pdf", ["hola"]).rename(tmp_path / "real.txt")) == "not_text"
 
 
-def test_a_text_named_pdf_is_a_broken_pdf(tmp_path: Path) -> None:
-    (tmp_path / "text.pdf").write_text("hola")
-    assert code_of(tmp_path / "text.pdf") == "pdf_broken"
+def test_a_very_long_text_has_several_pages_that_joined_are_the_text(tmp_path: Path) -> None:
+    text = "Una línea de texto corriente.\n" * 80_000
+    (tmp_path / "long.txt").write_text(text, encoding="utf-8")
+    pages = list(read_text(tmp_path / "long.txt"))
+    assert len(pages) == 3
+    assert "".join(pages) == text
+    assert all(len(page) <= MAX_PAGE_CHARS and page.endswith("\n") for page in pages)
 
 
-def test_both_readers_give_the_pages_of_a_pdf_in_order(tmp_path: Path) -> None:
-    path = write_pdf(tmp_path / "three.pdf", ["El niño", "segunda línea\ny otra", ""])
-    for reader in (read_pdf, read_pdf_again):
-        pages = [page.strip() for page in reader(path)]
-        assert [" ".join(page.split()) for page in pages] == ["El niño", "segunda línea y otra", ""]
+def test_pages_are_cut_at_paragraphs_lines_or_words_and_inside_them_only_where_there_are_none() -> None:
+    assert list(cut_pages("uno dos\n\ntres", 12)) == ["uno dos\n\n", "tres"]
+    assert list(cut_pages("uno dos\ntres cuatro", 14)) == ["uno dos\n", "tres cuatro"]
+    assert list(cut_pages("uno dos tres", 8)) == ["uno dos ", "tres"]
+    assert list(cut_pages("x" * 20, 8)) == ["x" * 8, "x" * 8, "x" * 4]
+    assert list(cut_pages("", 8)) == [""]
 
 
-def test_a_pdf_with_an_upper_case_suffix_is_a_pdf(tmp_path: Path) -> None:
-    assert [page.strip() for page in read_pages(write_pdf(tmp_path / "ONE.PDF", ["uno"]))] == ["uno"]
-
-
-def test_an_encrypted_pdf_says_so_in_both_readers(tmp_path: Path) -> None:
-    path = write_pdf(tmp_path / "secret.pdf", ["secreto"], password="clave")
-    assert code_of(path) == "pdf_encrypted"
-    with pytest.raises(DocumentError, match="pdf_encrypted"):
-        list(read_pdf_again(path))
-
-
-@pytest.mark.parametrize("data", [b"", b"%PDF-1.4\n", b"%PDF-1.7\n" + b"\x00" * 500], ids=["empty", "head", "zeros"])
-def test_a_pdf_that_is_none_is_broken(data: bytes, tmp_path: Path) -> None:
-    (tmp_path / "broken.pdf").write_bytes(data)
-    assert code_of(tmp_path / "broken.pdf") == "pdf_broken"
-
-
-def test_a_pdf_cut_in_half_is_broken_or_read_in_part_but_never_a_crash(tmp_path: Path) -> None:
-    data = write_pdf(tmp_path / "whole.pdf", ["uno", "dos"]).read_bytes()
-    (tmp_path / "half.pdf").write_bytes(data[: len(data) // 2])
-    try:
-        list(read_pages(tmp_path / "half.pdf"))
-    except DocumentError as error:
-        assert error.code == "pdf_broken"
-
-
-def test_a_pdf_of_pictures_has_pages_without_text(tmp_path: Path) -> None:
-    assert [page.strip() for page in read_pages(write_pdf(tmp_path / "scan.pdf", ["", ""]))] == ["", ""]
-
-
-def test_a_type_without_reader_is_named(tmp_path: Path) -> None:
-    (tmp_path / "sheet.xlsx").write_bytes(b"x")
-    assert code_of(tmp_path / "sheet.xlsx") == "unsupported_type"
-
-
-def test_a_word_divided_at_a_line_end_is_whole_again() -> None:
-    assert clean_pdf_text("habi\ufffe\r\ntación y ca\x02sa") == "habitación y casa"
+def test_a_file_too_long_in_any_encoding_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    with (tmp_path / "endless.txt").open("wb") as file:
+        file.truncate(4 * MAX_FILE_CHARS + 1)  # a hole: takes no room on the disk
+    assert code_of(tmp_path / "endless.txt") == "too_much_text"
