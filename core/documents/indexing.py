@@ -45,6 +45,8 @@ class Indexer:
         self._store = store
         self._embedder = embedder
         self._parser = Parser(settings)
+        # By source: a password, and the hash of the file it opens. Here alone, until the work on the document ends.
+        self._passwords: dict[str, tuple[str, str]] = {}
         self._closed = False
 
     @property
@@ -59,8 +61,22 @@ class Indexer:
         DocumentError `embedder_failed` is raised, and the document stays queued.
         """
         document = self._store.document(source)
-        if document is None:
-            return
+        if document is not None:
+            yield from self._index(document)
+        self._passwords.pop(source, None)
+
+    def unlock(self, source: str, sha256: str, password: str) -> None:
+        """Try a password on a document and keep it in memory until the work on this content of it ends. Raises
+        DocumentError: `pdf_wrong_password`, and what `Parser.pages` raises."""
+        parser = Parser(self._settings)  # of its own: the other may be at work on a long file
+        try:
+            next(parser.pages(self._settings.docs_dir / source, password=password), None)
+        finally:
+            parser.close()
+        self._passwords[source] = (sha256, password)
+
+    def _index(self, document: StoredDocument) -> Iterator[DocumentEvent]:
+        source = document.source
         sha256 = document.file_sha256
         if document.again or not self._store.has_content(sha256, self._embedder.model):
             try:
@@ -113,7 +129,7 @@ class Indexer:
             raise DocumentError("file_too_large", megabytes=self._settings.max_file_bytes // MEBIBYTE)
         content = _Content()
         noted = time.monotonic()
-        for text in self._parser.pages(path, lambda: self._wanted(source)):
+        for text in self._parser.pages(path, lambda: self._wanted(source), self._password(document)):
             content.pages.append(text)
             content.chunks += split_page(text, len(content.pages), self._settings.chunk_size,
                                          self._settings.chunk_overlap)
@@ -142,6 +158,10 @@ class Indexer:
             for index, vectors, tokens in zip(batch, windows_of(embedded), embedded.tokens, strict=True):
                 content.vectors[first + index] = vectors
                 content.tokens[first + index] = tokens
+
+    def _password(self, document: StoredDocument) -> str | None:
+        sha256, password = self._passwords.get(document.source, ("", None))
+        return password if sha256 == document.file_sha256 else None
 
     def _wanted(self, source: str) -> bool:
         """Whether the document has been neither removed nor cancelled."""

@@ -282,6 +282,22 @@ class Library:
                       failed=counts[Failed], removed=counts[Removed], chunks=chunks,
                       seconds=round(time.monotonic() - started, 3))
 
+    def unlock(self, source: str, password: str) -> None:
+        """Queue a protected document with the password that opens it, which is kept in memory until it is indexed and
+        nowhere else. Raises DocumentError: `pdf_wrong_password`, `file_gone`, `file_unreadable`, and what reading it
+        raises."""
+        path = self._settings.docs_dir / source
+        if self._store.document(source) is None:  # the name may come from outside
+            raise DocumentError("file_gone")
+        try:
+            sha256 = folder.hash_file(path)
+            self._indexer.unlock(source, sha256, password)
+            self._queue_file(source, path, sha256)
+        except FileNotFoundError as error:
+            raise DocumentError("file_gone") from error
+        except OSError as error:
+            raise DocumentError("file_unreadable", detail=error.strerror or str(error)) from error
+
     def _queue_file(self, source: str, path: Path, sha256: str) -> None:
         status = path.stat()
         self._store.queue(source, sha256, status.st_size, status.st_mtime_ns)
