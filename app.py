@@ -68,6 +68,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     defaults = Settings()
     return Settings(
         docs_dir=options.docs, data_dir=options.data, max_file_bytes=options.max_file_mb * MEBIBYTE,
+        embedding_model=options.embedding_model,
         top_k=getattr(options, "top_k", defaults.top_k),
         ollama_host=os.environ.get("OLLAMA_HOST") or defaults.ollama_host,
     )
@@ -85,6 +86,8 @@ def parser(language: str) -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help=text("json"))
     common.add_argument("--max-file-mb", type=positive, default=defaults.max_file_bytes // MEBIBYTE, metavar="MB",
                         help=text("max_file_mb"))
+    common.add_argument("--embedding-model", default=defaults.embedding_model, metavar="ID",
+                        help=text("embedding_model"))
     top = argparse.ArgumentParser(prog="app.py", description=text("description"), parents=[])
     commands = top.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
 

@@ -14,9 +14,9 @@ from core.chat.answer import ChatEvent, Done, Partial, Sources, Thought, answer,
 from core.engines.base import EngineStatus
 from core.engines.choice import Choice
 from core.errors import AppError
+from ui.adding import add_files
 from ui.chat_view import Turn, engine_pill, history_of, messages, page_view, source_cards
-from ui.documents_tab import QUIET, add_files
-from ui.feedback import Notice, both, html_block, label, language_of, markdown_escape, notices_html
+from ui.feedback import QUIET, Notice, both, html_block, label, language_of, markdown_escape, notices_html
 from ui.i18n import explain, plural, translate
 from ui.pacing import paced
 from ui.workshop import Workshop
@@ -220,6 +220,8 @@ class ChatEvents:
                 case Sources():
                     turn.hits = event.hits
                     turn.note = _left_out(language, event)
+                    if event.hits and await asyncio.to_thread(self._workshop.collection.is_foreign, turn.question):
+                        turn.note = f"{turn.note} {translate(language, 'chat.foreign_question')}".strip()
                     turn.status = translate(language, "chat.status_model")
                     sources = source_cards(language, turn.hits, len(turns) - 1)
                 case Thought():

@@ -11,12 +11,15 @@ from filelock import FileLock, Timeout
 
 from core.documents.embeddings import Embedder
 from core.documents.indexing import Indexer
+from core.documents.language import OTHER, detect
 from core.documents.lexical import LexicalIndex
 from core.documents.library import Library
 from core.documents.search import Hit, Searcher
 from core.documents.store import Store
 from core.errors import DocumentError
 from core.settings import Settings
+
+_WORDS_TO_TELL = 4  # of fewer words nobody can tell the language
 
 
 class Collection:
@@ -56,6 +59,14 @@ class Collection:
     def search(self, question: str, top_k: int | None = None) -> list[Hit]:
         """The best passages; `top_k` from the settings when not given."""
         return self.searcher.search(question, top_k or self.settings.top_k)
+
+    def is_foreign(self, question: str) -> bool:
+        """Whether the question is in a language that no document is in, as far as both are known. Words then cannot
+        match, and an embedder of one language understands little."""
+        if len(question.split()) < _WORDS_TO_TELL:
+            return False
+        language = detect(question)
+        return language != OTHER and language not in self.store.languages() - {OTHER}
 
     def end_children(self) -> None:
         """Stop reading and embedding, from any thread; what is under way stays queued."""

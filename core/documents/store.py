@@ -343,6 +343,11 @@ class Store:
             row = db.execute("SELECT text FROM pages WHERE sha256 = ? AND number = ?", (sha256, page)).fetchone()
         return row["text"] if row else None
 
+    def languages(self) -> set[str]:
+        """The languages of all chunks."""
+        with self._transaction() as db:
+            return {row["language"] for row in db.execute("SELECT DISTINCT language FROM chunks")}
+
     # Trash and notes.
 
     def add_trash(self, source: str, path: Path) -> Trashed:
