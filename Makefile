@@ -1,6 +1,6 @@
 # make run      open the page (make run ARGS="--port 8000" hands options on)
 # make test     lint, types and all tests
-# make bench    print the retrieval figures
+# make bench    print the figures: retrieval, embedding, search among 100,000 passages
 # make kill     kill the indexing process a hundred times and look what it left
 # make clean    remove caches; your documents, the index and your models stay
 # Another Python: make run PYTHON=python3.12
@@ -25,7 +25,9 @@ lint: .venv/.installed-tests
 	$(BIN)/python -m mypy
 
 bench: .venv/.installed-tests
-	$(BIN)/python -m tests.benchmarks.retrieval $(ARGS)
+	$(BIN)/python -m tests.benchmarks.retrieval
+	$(BIN)/python -m tests.benchmarks.embedding
+	$(BIN)/python -m tests.benchmarks.scale
 
 kill: .venv/.installed-tests
 	KILLS=100 $(BIN)/python -m pytest tests/core/documents/test_kill.py $(ARGS)

@@ -24,7 +24,7 @@ from core.documents.collection import Collection
 from core.documents.language import detect
 from core.settings import Settings
 
-_SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 _CHUNKS_PER_DOCUMENT = 50
 _NOISE = 0.3  # added to unit vectors before they are made unit again: neighbours at about .96
 
@@ -32,7 +32,7 @@ _NOISE = 0.3  # added to unit vectors before they are made unit again: neighbour
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--passages", type=int, default=100_000)
-    arguments.add_argument("--data", type=Path, default=_SHARED)
+    arguments.add_argument("--data", type=Path, default=SHARED)
     options = arguments.parse_args()
     texts, questions = sample(options.data)
     with tempfile.TemporaryDirectory() as folder:
