@@ -2,6 +2,7 @@
 # make test     lint, types and all tests
 # make bench    print the figures: retrieval, embedding, search among 100,000 passages
 # make kill     kill the indexing process a hundred times and look what it left
+# make fuzz     feed the readers some ten thousands of broken files
 # make clean    remove caches; your documents, the index and your models stay
 # Another Python: make run PYTHON=python3.12
 
@@ -11,7 +12,9 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; d
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: run test lint bench kill clean
+FUZZ_EXAMPLES ?= 3000
+
+.PHONY: run test lint bench kill fuzz clean
 .DEFAULT_GOAL := run
 
 run: .venv/.installed
@@ -31,6 +34,9 @@ bench: .venv/.installed-tests
 
 kill: .venv/.installed-tests
 	KILLS=100 $(BIN)/python -m pytest tests/core/documents/test_kill.py $(ARGS)
+
+fuzz: .venv/.installed-tests
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -X faulthandler -m pytest -s tests/fuzz $(ARGS)
 
 clean:
 	find core ui tests -name __pycache__ -type d -prune -exec rm -rf {} +

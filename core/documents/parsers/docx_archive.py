@@ -35,7 +35,8 @@ class DocxArchive:
         self.main = next(iter(self.related("", "officeDocument")), "word/document.xml")
 
     def related(self, part: str, kind: str) -> list[str]:
-        """The parts inside the file that `part` ("": the file itself) names as its header, styles or whatever kind."""
+        """The parts inside the file that `part` ("": the file itself) names as its header, styles or whatever kind,
+        each once."""
         folder, name = posixpath.split(part)
         root = self.tree(posixpath.join(folder, "_rels", f"{name}.rels"))
         found = []
@@ -44,7 +45,7 @@ class DocxArchive:
             if inside and relation.get("Type", "").endswith(f"/{kind}"):
                 target = posixpath.join("/", folder, relation.get("Target", ""))
                 found.append(posixpath.normpath(target).lstrip("/"))
-        return found
+        return list(dict.fromkeys(found))
 
     def tree(self, part: str) -> Any:
         """A small part as an lxml element; None for one that is missing. Raises DocumentError `unpacks_too_large`."""

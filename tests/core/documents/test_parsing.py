@@ -125,6 +125,31 @@ def test_a_reader_who_stops_half_way_gets_no_old_pages_with_the_next_file(
     assert list(parser.pages(small)) == ["una línea"]
 
 
+def test_a_password_reaches_the_reader_and_no_command_line(
+    parser: Parser, tmp_path: Path, settings: Settings, reading_children: ReadingChildren
+) -> None:
+    path = write_pdf(tmp_path / "secret.pdf", ["secreto"], password="clave-ñ-17")
+    assert code_of(parser, path) == "pdf_encrypted"
+    with pytest.raises(DocumentError, match="pdf_wrong_password"):
+        list(parser.pages(path, password="clave-ñ-18"))
+    assert [page.strip() for page in parser.pages(path, password="clave-ñ-17")] == ["secreto"]
+    (child,) = reading_children()
+    assert "clave" not in str(child.cmdline()) + str(child.environ())
+    assert "clave" not in (settings.logs_dir / "parser.log").read_text(encoding="utf-8")
+
+
+def test_every_format_is_read_by_the_child(parser: Parser, tmp_path: Path) -> None:
+    from docx import Document
+
+    document = Document()
+    document.add_paragraph("El niño")
+    document.save(str(tmp_path / "a.docx"))
+    (tmp_path / "a.html").write_text("<p>El ni&ntilde;o", encoding="utf-8")
+    (tmp_path / "a.csv").write_text("quién;qué\nel niño;come\n", encoding="cp1252")
+    assert list(parser.pages(tmp_path / "a.docx")) == list(parser.pages(tmp_path / "a.html")) == ["El niño"]
+    assert list(parser.pages(tmp_path / "a.csv")) == ["quién: el niño\nqué: come"]
+
+
 def test_a_file_that_is_gone_says_so(parser: Parser, tmp_path: Path) -> None:
     assert code_of(parser, tmp_path / "never.txt") == "file_gone"
     assert code_of(parser, tmp_path / "never.pdf") in ("file_gone", "pdf_broken")

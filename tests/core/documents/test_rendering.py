@@ -117,6 +117,14 @@ def test_a_file_that_is_no_pdf_says_so(tmp_path: Path) -> None:
         render_page(tmp_path / "a.pdf", 1, 0, 5)
 
 
+def test_a_protected_page_is_drawn_with_its_password_alone(tmp_path: Path) -> None:
+    path = write_pdf(tmp_path / "a.pdf", [TEXT], password="clave")
+    assert render_page(path, 1, 0, 5, "clave").startswith("data:image/webp;base64,")
+    for password, code in ((None, "pdf_encrypted"), ("otra", "pdf_wrong_password")):
+        with pytest.raises(DocumentError, match=code):
+            render_page(path, 1, 0, 5, password)
+
+
 @pytest.mark.parametrize("raw", [
     "habi\ufffe\r\ntación", "co\x02\nsa", "ca\x02sa", "uno\r\ndos\rtres\ncuatro", "\r\n\r\n", "\r\r\n", "ﬁn 🎉 \x01 x",
     "\ufffe\ufffe\n\n", "", "a\ufffe\r\n\r\nb"])
