@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from core.documents.language import OTHER, STEMMERS
 from core.documents.store import Store
+from core.documents.words import analyzer, tokens
 
-_LAYOUT = 2  # rises when fields or tokenizers change; another number on disk means a rebuild
+_LAYOUT = 3  # rises when fields or tokenizers change; another number on disk means a rebuild
 _WRITER_BYTES = 64 * 1024 * 1024  # Tantivy's buffer before it writes a segment; 15 MB is its least
-_MAX_TOKEN_BYTES = 64
+_LANGUAGES = (*STEMMERS, OTHER)  # a language's place is its number in the index
+# Passages without the word that each language is thought to hold beside its own: in three passages, a word that
+# stands in all of them is not common yet. Between 30 and 300 no figure of NOTES.md moves.
+_BACKGROUND = 100
 _log = logging.getLogger(__name__)
 
 
@@ -34,7 +40,6 @@ class LexicalIndex:
         self._folder: Path | None = folder
         self._store = store
         self._writable = writable
-        self._analyzers = {code: _analyzer(code) for code in (*STEMMERS, OTHER)}
         self._contents: set[int] = set()
         self._lock = threading.Lock()
         try:
@@ -72,22 +77,54 @@ class LexicalIndex:
         self._note_contents()
         self._index.reload()
 
-    def search(self, question: str, count: int) -> dict[int, float]:
-        """The `count` best chunks for the question's words, any of them: id → BM25 score."""
+    def search(self, question: str, count: int, among: Collection[int] | None = None) -> dict[int, float]:
+        """The `count` best chunks for the question's words, any of them, of the contents `among` where they are
+        given: id → BM25 score."""
         import tantivy
 
         terms = [
             (tantivy.Occur.Should, tantivy.Query.term_query(self._index.schema, _field(code), token))
-            for code, analyzer in self._analyzers.items()
-            for token in dict.fromkeys(analyzer.analyze(question))
+            for code in _LANGUAGES
+            for token in dict.fromkeys(tokens(question, code))
         ]
         if not terms:
             return {}
         searcher = self._index.searcher()
-        hits = searcher.search(tantivy.Query.boolean_query(terms), count, count=False).hits
+        query = tantivy.Query.boolean_query(terms)
+        if among is not None:
+            query = self._only(query, among)
+        hits = searcher.search(query, count, count=False).hits
         addresses = [address for _, address in hits]
         ids = searcher.fast_field_values("id", addresses) if addresses else []
         return {int(chunk_id): float(score) for chunk_id, (score, _) in zip(ids, hits, strict=True)}
+
+    def _only(self, query: Any, contents: Collection[int]) -> Any:
+        """The query among these contents, its scores as they were."""
+        import tantivy
+
+        wanted = tantivy.Query.term_set_query(self._index.schema, "content", [str(content) for content in contents])
+        return tantivy.Query.boolean_query([(tantivy.Occur.Must, query),
+                                            (tantivy.Occur.Must, tantivy.Query.const_score_query(wanted, 0.0))])
+
+    def languages(self, ids: Collection[int]) -> dict[int, str]:
+        """The language of each of these chunks; those that the index does not hold are left out."""
+        import tantivy
+
+        searcher = self._index.searcher()
+        wanted = tantivy.Query.term_set_query(self._index.schema, "id", list(ids))
+        addresses = [address for _, address in searcher.search(wanted, max(1, len(ids)), count=False).hits]
+        if not addresses:
+            return {}
+        numbers = zip(*(searcher.fast_field_values(field, addresses) for field in ("id", "language")), strict=True)
+        return {int(chunk_id): _LANGUAGES[int(number)] for chunk_id, number in numbers}
+
+    def weights(self, question: str, language: str) -> dict[str, float]:
+        """What each word of `question` tells in the passages of `language`: token → inverse document frequency, as
+        BM25 has it, above 0 and at most ln(2 × passages) about; the most for a word that no passage holds."""
+        searcher = self._index.searcher()
+        passages = searcher.doc_freq("language", _LANGUAGES.index(language)) + _BACKGROUND
+        found = {token: searcher.doc_freq(_field(language), token) for token in tokens(question, language)}
+        return {token: math.log(1 + (passages - count + 0.5) / (count + 0.5)) for token, count in found.items()}
 
     def _open(self) -> Any:
         import tantivy
@@ -116,8 +153,8 @@ class LexicalIndex:
         return self._ready(tantivy.Index(_schema(), path=str(self._folder / "tantivy")))
 
     def _ready(self, index: Any) -> Any:
-        for code, analyzer in self._analyzers.items():
-            index.register_tokenizer(code, analyzer)
+        for code in _LANGUAGES:
+            index.register_tokenizer(code, analyzer(code))
         return index
 
     def _note_contents(self) -> None:
@@ -139,22 +176,11 @@ def _schema() -> Any:
 
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("id", stored=False, indexed=True, fast=True)
+    builder.add_integer_field("language", stored=False, indexed=True, fast=True)
     builder.add_text_field("content", stored=False, tokenizer_name="raw", index_option="basic")
-    for code in (*STEMMERS, OTHER):
+    for code in _LANGUAGES:
         builder.add_text_field(_field(code), stored=False, tokenizer_name=code, index_option="freq")
     return builder.build()
-
-
-def _analyzer(language: str) -> Any:
-    """Words in lower case, without the language's stop words, stemmed, then without accents: a stemmer needs the
-    accents, a hurried reader leaves them out."""
-    import tantivy
-
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-    builder = builder.filter(tantivy.Filter.remove_long(_MAX_TOKEN_BYTES)).filter(tantivy.Filter.lowercase())
-    if language != OTHER:
-        builder = builder.filter(tantivy.Filter.stemmer(STEMMERS[language]))
-    return builder.filter(tantivy.Filter.ascii_fold()).build()
 
 
 def _document(chunk_id: int, content_id: int, language: str, text: str) -> Any:
@@ -163,5 +189,7 @@ def _document(chunk_id: int, content_id: int, language: str, text: str) -> Any:
     document = tantivy.Document()
     document.add_integer("id", chunk_id)
     document.add_text("content", str(content_id))
-    document.add_text(_field(language if language in STEMMERS else OTHER), text)
+    language = language if language in STEMMERS else OTHER
+    document.add_integer("language", _LANGUAGES.index(language))
+    document.add_text(_field(language), text)
     return document
