@@ -16,7 +16,8 @@ HTML = """<!doctype html><html lang=es><head><meta charset="utf-8"><title>Guía<
 <li>Dos</ol><table><tr><th>a<th>b<tr><td>1<td><table><tr><td>2</table></table><pre>  x
  y</pre><script>if (a<b) {}</script><!-- c --></body></html>""".encode()
 CSV = 'sep=;\nnombre;"ciudad ""real""";año\nAna;Cádiz;1990\n"Ev\na";;\n'.encode()
-TEXT = "¿Qué año?\r\nEl niño comió piña.\tFin\f".encode()
+# Long enough that a few wrong characters leave it a text.
+TEXT = ("¿Qué año?\r\nEl niño comió piña.\tFin\f" * 20).encode()
 
 
 @cache
@@ -106,7 +107,7 @@ class Change:
 _WORDS = (
     b"\x00", b"\xff", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"<", b">", b"</", b"<!--", b"]]>", b"&#0;",
     b"&#xd800;", b"&x;", b'"', b";", b"\r", b"\n\n", b"-1", b"0", b"4294967295", b"99999999999999999999", b"%PDF-",
-    b"PK", b"obj", b"endstream", b"/Kids", b"/Count", b"/Encrypt", b'w:val="-1"', b"<w:p>", b"<w:tbl>",
+    b"PK", b"obj", b"endstream", b"/Kids", b"/Count", b"/Encrypt", b'w:val="-1"', b"<w:p>", b"<w:tbl>", b"charset=x ",
     b"</w:tc>", b"%1%2")
 PIECES = st.one_of(st.sampled_from(_WORDS), st.binary(max_size=8))
 CHANGES = st.lists(

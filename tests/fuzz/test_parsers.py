@@ -90,7 +90,7 @@ def test_any_pieces_of_formats(suffix: str, pieces: list[bytes]) -> None:
     read(suffix, b"".join(pieces))
 
 
-@fuzz(300)
+@fuzz(200)
 @given(suffixes, st.data(), CHANGES)
 def test_real_files_with_changes(suffix: str, data: st.DataObject, changes: list[Change]) -> None:
     read(suffix, changed(data.draw(st.sampled_from(samples()[suffix])), changes))
@@ -103,7 +103,7 @@ def test_every_file_under_every_name(suffix: str, other: str) -> None:
         read(suffix, data)
 
 
-@fuzz(200)
+@fuzz(100)
 @given(st.deferred(lambda: st.sampled_from(sorted(docx_parts()))), CHANGES)
 def test_word_files_with_changed_parts(part: str, changes: list[Change]) -> None:
     read(".docx", zipped({**docx_parts(), part: changed(docx_parts()[part], changes)}))
@@ -123,7 +123,7 @@ XML = st.recursive(
     LEAVES, lambda inner: st.builds(element, st.sampled_from(TAGS), st.lists(inner, max_size=5)), max_leaves=40)
 
 
-@fuzz(200)
+@fuzz(80)
 @given(st.lists(XML, max_size=6))
 def test_word_files_with_any_tags_in_one_another(body: list[str]) -> None:
     document = docx_parts()["word/document.xml"].decode()
@@ -140,11 +140,20 @@ HTML_PIECES = st.one_of(
     st.sampled_from(("&", "&lt", "&#x110000;", "<!--", "-->", "<![CDATA[", "<?", "\x00", "\r", "\ufffe", "<a b='")))
 
 
-@fuzz(300)
-@given(st.lists(HTML_PIECES, max_size=60), st.sampled_from(("utf-8", "utf-16", "cp1252", "iso2022_jp")))
-def test_web_pages_of_any_tags(pieces: list[str], encoding: str) -> None:
-    named = f"<meta charset='{encoding}'>"
+@fuzz(150)
+@given(st.lists(HTML_PIECES, max_size=60), st.sampled_from(("utf-8", "utf-16", "cp1252", "iso2022_jp")),
+       st.none() | st.sampled_from(("nonsense", "idna", "hex", "utf-7", "unicode_escape", "\x00", "a" * 200)))
+def test_web_pages_of_any_tags(pieces: list[str], encoding: str, name: str | None) -> None:
+    named = f"<meta charset='{name or encoding}'>"
     read(".html", (named + "".join(pieces)).encode(encoding, errors="replace"))
+
+
+@fuzz(100)
+@given(st.sampled_from((".txt", ".csv", ".html")), st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+       st.sampled_from(("utf-8", "utf-16", "cp1252")))
+def test_texts_with_odd_characters(suffix: str, odd: str, encoding: str) -> None:
+    words = "El niño; comió; piña\n" * 50
+    read(suffix, (words + odd + words + "\x01").encode(encoding, errors="replace"))
 
 
 @fuzz(300)
@@ -154,18 +163,17 @@ def test_tables_of_any_characters(suffix: str, text: str) -> None:
 
 
 @fuzz(40)
-@given(st.text(max_size=40) | st.just("clave"))
+@given(st.text(st.characters(exclude_categories=()), max_size=40) | st.sampled_from(("clave", "\ud800", "")))
 def test_any_password(password: str) -> None:
     read(".pdf", samples()[".pdf"][1], password)
 
 
 @fuzz(60)
-@given(st.deferred(lambda: st.sampled_from(samples()[".pdf"])), CHANGES, st.integers(-2, 5),
-       st.integers(-5, 50), st.integers(-5, 50))
-def test_pictures_of_changed_pdfs(data: bytes, changes: list[Change], page: int, start: int, end: int) -> None:
+@given(st.just([]) | CHANGES, st.sampled_from((1, 1, 2, 0, -1, 9)), st.integers(-5, 50), st.integers(-5, 50))
+def test_pictures_of_changed_pdfs(changes: list[Change], page: int, start: int, end: int) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "file.pdf")
-        path.write_bytes(changed(data, changes))
+        path.write_bytes(changed(samples()[".pdf"][0], changes))
         try:
             assert render_page(path, page, start, end).startswith("data:image/webp;base64,")
             outcomes["drawn"] += 1
