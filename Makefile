@@ -40,7 +40,7 @@ fuzz: .venv/.installed-tests
 
 clean:
 	find core ui tests -name __pycache__ -type d -prune -exec rm -rf {} +
-	rm -rf __pycache__ .pytest_cache .mypy_cache .ruff_cache
+	rm -rf __pycache__ .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamps are newer than the requirements once these are installed.
 .venv/.installed: requirements.txt | $(BIN)/python
