@@ -2,70 +2,180 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from typing import Any, Literal, get_args
 
-from core.documents.store import StoredDocument
+from core.documents.pace import passages_left
+from core.documents.records import WORKING, State, StoredDocument
 from core.errors import AppError
 from ui.feedback import error_notice, notices_html, size_text
 from ui.i18n import plural, translate
 
-WORKING = ("queued", "parsing", "embedding")
+Column = Literal["name", "pages", "chunks", "size", "state"]
+COLUMNS: tuple[Column, ...] = get_args(Column)
+ROWS_SHOWN = 200  # a thousand are drawn in 60 ms as well, but sent again with every step of a long run
 _NAMES_SHOWN = 5
+_LOCKED = ("pdf_encrypted", "pdf_wrong_password")
+_STATE_ORDER: tuple[State, ...] = ("embedding", "parsing", "queued", "failed", "no_text", "cancelled", "indexed")
+_SORT_KEYS: dict[Column, Callable[[StoredDocument], Any]] = {
+    "name": lambda document: folded(document.source),
+    "pages": lambda document: document.pages,
+    "chunks": lambda document: document.chunks,
+    "size": lambda document: document.size_bytes,
+    "state": lambda document: _STATE_ORDER.index(document.state),
+}
 
 
-def table(language: str, documents: Sequence[StoredDocument]) -> str:
-    """All documents with pages, passages, size and state; an invitation when there are none."""
+@dataclass(frozen=True)
+class TableView:
+    """How a reader looks at the table."""
+
+    sort: Column = "name"
+    descending: bool = False
+    whole: bool = False  # all rows, also beyond ROWS_SHOWN
+
+    def sorted_by(self, column: Column) -> TableView:
+        """After a click on a column's head: by this column, and the other way round if it was already."""
+        return replace(self, sort=column, descending=self.sort == column and not self.descending)
+
+
+def folded(text: str) -> str:
+    """Without case and accents: for sorting and finding names as people do."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def matching(documents: Sequence[StoredDocument], wanted: str) -> list[StoredDocument]:
+    """The documents whose name holds every word of `wanted`."""
+    words = folded(wanted).split()
+    return [document for document in documents if all(word in folded(document.source) for word in words)]
+
+
+def table(language: str, documents: Sequence[StoredDocument], view: TableView = TableView(),
+          wanted: str = "") -> str:
+    """The documents with pages, passages, size and state, as the reader wants them sorted and filtered; an invitation
+    when there are none."""
     if not documents:
-        return (f'<div class="empty"><strong>{escape(translate(language, "documents.empty_title"))}</strong>'
-                f'<p>{escape(translate(language, "documents.empty_text"))}</p></div>')
-    heads = "".join(f'<th class="{name}" scope="col">{escape(translate(language, f"documents.column_{name}"))}</th>'
-                    for name in ("name", "pages", "chunks", "size", "state"))
-    remove = escape(translate(language, "documents.column_remove"))
-    rows = "".join(_row(language, document) for document in documents)
-    return (f'<table class="documents"><thead><tr>{heads}<th class="remove"><span class="unseen">{remove}</span>'
-            f"</th></tr></thead><tbody>{rows}</tbody></table>{_totals(language, documents)}")
+        return (f'<div class="empty"><strong>{_text(language, "documents.empty_title")}</strong>'
+                f'<p>{_text(language, "documents.empty_text")}</p></div>')
+    found = matching(documents, wanted)
+    found.sort(key=lambda document: folded(document.source))
+    found.sort(key=_SORT_KEYS[view.sort], reverse=view.descending)
+    shown = found if view.whole else found[:ROWS_SHOWN]
+    rows = "".join(_row(language, document) for document in shown)
+    complete = " data-complete" if len(shown) == len(documents) else ""
+    return (f'{_selection_bar(language)}<table class="documents"{complete}>{_heads(language, view)}'
+            f"<tbody>{rows}</tbody></table>{_more(language, len(found), len(shown), wanted)}"
+            f"{_totals(language, documents)}")
+
+
+def _selection_bar(language: str) -> str:
+    """Shown by the page's script once a document is chosen."""
+    texts = " ".join(f'data-{form}="{_text(language, f"documents.chosen.{form}")}"' for form in ("one", "many"))
+    return (f'<div class="selection" role="group" hidden><span {texts} aria-live="polite"></span>'
+            f'<button type="button" data-act="remove-chosen">{_text(language, "documents.remove_chosen")}</button>'
+            f'<button type="button" data-act="clear-chosen">{_text(language, "documents.clear_chosen")}</button></div>')
+
+
+def _heads(language: str, view: TableView) -> str:
+    cells = []
+    for column in COLUMNS:
+        direction = "descending" if view.descending else "ascending"
+        sorted_by = f' aria-sort="{direction}"' if column == view.sort else ""
+        arrow = ("↓" if view.descending else "↑") if column == view.sort else ""
+        cells.append(f'<th class="{column}" scope="col"{sorted_by}><button type="button" data-act="sort" '
+                     f'data-column="{column}">{_text(language, f"documents.column_{column}")}'
+                     f'<span class="arrow" aria-hidden="true">{arrow}</span></button></th>')
+    every = _text(language, "documents.choose_all")
+    return (f'<thead><tr><th class="choose"><input type="checkbox" data-act="choose-all" aria-label="{every}" '
+            f'title="{every}"></th>{"".join(cells)}<th class="acts" scope="col"><span class="unseen">'
+            f'{_text(language, "documents.column_actions")}</span></th></tr></thead>')
 
 
 def _row(language: str, document: StoredDocument) -> str:
     name = escape(document.source, quote=True)
     known = document.chunks > 0 or document.state == "no_text"
-    pages = str(document.pages) if known else "–"
-    chunks = str(document.chunks) if known else "–"
-    remove = escape(translate(language, "documents.remove", source=document.source), quote=True)
+    pages, chunks = (str(document.pages), str(document.chunks)) if known else ("–", "–")
+    note = _state_note(language, document)
+    label = name
+    if document.chunks:
+        label = (f'<button type="button" class="open" data-act="open" '
+                 f'title="{_text(language, "documents.open")}">{name}</button>')
+    choose = _text(language, "documents.choose", source=document.source)
     return (
-        f'<tr><td class="name" title="{name}">{name}</td><td class="pages">{pages}</td>'
+        f'<tr data-source="{name}"><td class="choose"><input type="checkbox" data-act="choose" '
+        f'aria-label="{choose}"></td><td class="name">{label}'
+        f'{f"""<span class="below">{note}</span>""" if note else ""}</td><td class="pages">{pages}</td>'
         f'<td class="chunks">{chunks}</td><td class="size">{size_text(language, document.size_bytes)}</td>'
-        f'<td class="state">{_state(language, document)}</td><td class="remove">'
-        f'<button type="button" data-source="{name}" aria-label="{remove}" title="{remove}">×</button></td></tr>'
+        f'<td class="state">{_state(language, document)}</td><td class="acts">{_acts(language, document)}</td></tr>'
     )
 
 
+def _acts(language: str, document: StoredDocument) -> str:
+    """The buttons at the end of a row: × stops work, or removes what is at rest."""
+    if document.state in WORKING:
+        return _button(language, document, "cancel", "×")
+    unlock = ""
+    if document.state == "failed" and document.reason is not None and document.reason.code in _LOCKED:
+        unlock = _button(language, document, "unlock", "⚿")
+    again = "retry" if document.state in ("failed", "cancelled") else "reindex"
+    return unlock + _button(language, document, again, "↻") + _button(language, document, "remove", "×")
+
+
+def _button(language: str, document: StoredDocument, act: str, sign: str) -> str:
+    label = _text(language, f"documents.{act}", source=document.source)
+    return f'<button type="button" class="{act}" data-act="{act}" aria-label="{label}" title="{label}">{sign}</button>'
+
+
 def _state(language: str, document: StoredDocument) -> str:
-    text = escape(translate(language, f"documents.state_{document.state}"))
-    badge = f'<span class="badge {document.state}">{text}</span>'
+    badge = f'<span class="badge {document.state}">{_text(language, f"documents.state_{document.state}")}</span>'
     if document.state == "embedding" and document.total:
         return (f'{badge} <progress max="{document.total}" value="{document.done}"></progress>'
                 f' <span class="count">{document.done}/{document.total}</span>')
     if document.state == "parsing" and document.done:
         return f'{badge} <span class="count">{escape(plural(language, "documents.pages", document.done))}</span>'
+    note = _state_note(language, document)
+    return f'{badge} <span class="reason">{note}</span>' if note else badge
+
+
+def _state_note(language: str, document: StoredDocument) -> str:
+    """What a reader should know about a state."""
     if document.state == "failed" and document.reason is not None:
-        reason = translate(language, f"error.{document.reason.code}", **document.reason.values)
-        return f'{badge} <span class="reason">{escape(reason)}</span>'
+        return escape(translate(language, f"error.{document.reason.code}", **document.reason.values))
     if document.state == "no_text":
-        return f'{badge} <span class="reason">{escape(translate(language, "documents.no_text_hint"))}</span>'
-    return badge
+        return _text(language, "documents.no_text_hint")
+    if document.state == "cancelled" and document.chunks:
+        return _text(language, "documents.cancelled_hint")
+    return ""
+
+
+def _more(language: str, found: int, shown: int, wanted: str) -> str:
+    if not found:
+        return f'<p class="hint none-found">{_text(language, "documents.none_found", wanted=wanted)}</p>'
+    if found == shown:
+        return ""
+    return (f'<p class="hint more">{_text(language, "documents.first_rows", shown=shown, found=found)} '
+            f'<button type="button" data-act="whole">{_text(language, "documents.show_all")}</button></p>')
 
 
 def _totals(language: str, documents: Sequence[StoredDocument]) -> str:
-    passages = sum(document.chunks for document in documents)
-    text = f"{plural(language, 'documents.total', len(documents))} · {plural(language, 'documents.passages', passages)}"
-    return f'<p class="totals">{escape(text)}</p>'
+    parts = [plural(language, "documents.total", len(documents)),
+             plural(language, "documents.passages", sum(document.chunks for document in documents)),
+             size_text(language, sum(document.size_bytes for document in documents))]
+    failed = sum(document.state == "failed" for document in documents)
+    if failed:
+        parts.append(plural(language, "documents.total_failed", failed))
+    return f'<p class="totals">{escape(" · ".join(parts))}</p>'
 
 
-def busy_line(language: str, documents: Sequence[StoredDocument], error: AppError | None) -> str:
-    """How far the work has come, while there is work; or what holds it up."""
+def busy_line(language: str, documents: Sequence[StoredDocument], error: AppError | None,
+              passages_per_second: float | None = None) -> str:
+    """How far the work has come, how fast it goes and how long it will take, while there is work; or what holds it
+    up."""
     if error is not None:
         return notices_html(error_notice(language, error))
     working = [document for document in documents if document.state in WORKING]
@@ -73,9 +183,30 @@ def busy_line(language: str, documents: Sequence[StoredDocument], error: AppErro
         return ""
     done = len(documents) - len(working)
     current = next((document for document in working if document.state != "queued"), working[0])
-    text = translate(language, "documents.busy", done=done, total=len(documents), source=current.source)
-    return (f'<div class="busy" role="status"><progress max="{len(documents)}" value="{done}"></progress>'
-            f"<span>{escape(text)}</span></div>")
+    parts = [translate(language, "documents.busy", done=done, total=len(documents))]
+    if passages_per_second is not None:
+        parts.append(translate(language, "documents.pace", rate=_rate(language, passages_per_second)))
+        left = passages_left(documents)
+        if left:
+            parts.append(_time_left(language, left / passages_per_second))
+    parts.append(current.source)
+    return (f'<div class="busy"><progress max="{len(documents)}" value="{done}"></progress>'
+            f'<span role="status">{escape(" · ".join(parts))}</span>'
+            f'<button type="button" data-act="cancel-all">{_text(language, "documents.cancel_all")}</button></div>')
+
+
+def _rate(language: str, per_second: float) -> str:
+    text = f"{per_second:.0f}" if per_second >= 10 else f"{per_second:.1f}"
+    return text.replace(".", ",") if language == "es" else text
+
+
+def _time_left(language: str, seconds: float) -> str:
+    """As exact as it can be known."""
+    if seconds < 60:
+        return translate(language, "documents.left_seconds")
+    if seconds < 90 * 60:
+        return plural(language, "documents.left_minutes", round(seconds / 60))
+    return plural(language, "documents.left_hours", round(seconds / 3600))
 
 
 def conflict_text(language: str, taken: Sequence[str]) -> str:
@@ -88,6 +219,19 @@ def missing_text(language: str, missing: Sequence[str]) -> str:
     return _question(plural(language, "documents.missing", len(missing), names=_names(missing))) if missing else ""
 
 
+def password_text(language: str, source: str) -> str:
+    """The question for the password of a protected document."""
+    return _question(translate(language, "documents.password_for", source=source))
+
+
+def unreadable_text(language: str, unreadable: Sequence[str]) -> str:
+    """What could not be looked at in the folder; the folder itself is called `.`."""
+    if not unreadable:
+        return ""
+    names = [translate(language, "documents.the_folder") if name == "." else name for name in unreadable]
+    return _question(translate(language, "documents.unreadable", names=_names(names)))
+
+
 def _question(text: str) -> str:
     return f'<p class="decision-text" role="alert">{escape(text)}</p>'
 
@@ -95,3 +239,7 @@ def _question(text: str) -> str:
 def _names(paths: Sequence[str]) -> str:
     names = ", ".join(f"«{Path(path).name}»" for path in paths[:_NAMES_SHOWN])
     return names + (" …" if len(paths) > _NAMES_SHOWN else "")
+
+
+def _text(language: str, key: str, **values: object) -> str:
+    return escape(translate(language, key, **values), quote=True)

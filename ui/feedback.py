@@ -14,6 +14,8 @@ from ui.i18n import LANGUAGES, choose_language, explain, texts, translate
 
 LANGUAGE_COOKIE = "taller_language"
 _PREFIX = "ui_"
+# How a handler is wired: without a spinner over what it fills, unknown to the API, as many at a time as there are.
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
 
 def language_of(request: gr.Request | None) -> str:

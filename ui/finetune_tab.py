@@ -12,8 +12,7 @@ from core.errors import AppError
 from core.finetune.config import TrainConfig
 from core.finetune.dataset import read_dataset
 from core.finetune.run import Run
-from ui.documents_tab import QUIET
-from ui.feedback import Notice, both, error_notice, html_block, label, language_of, notices_html
+from ui.feedback import QUIET, Notice, both, error_notice, html_block, label, language_of, notices_html
 from ui.finetune_view import curve, dataset_summary, run_status
 from ui.i18n import translate
 from ui.terminal_train import sample_dataset

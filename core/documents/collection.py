@@ -5,6 +5,7 @@ One process writes, held by an OS lock on `writer.lock`; any number read beside 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 
 from filelock import FileLock, Timeout
@@ -56,9 +57,10 @@ class Collection:
             raise DocumentError("store_held", path=str(self.settings.data_dir.resolve()))
         return self._library
 
-    def search(self, question: str, top_k: int | None = None) -> list[Hit]:
-        """The best passages; `top_k` from the settings when not given."""
-        return self.searcher.search(question, top_k or self.settings.top_k)
+    def search(self, question: str, top_k: int | None = None, sources: Sequence[str] | None = None) -> list[Hit]:
+        """The best passages, of these documents alone where `sources` names them; `top_k` from the settings when not
+        given."""
+        return self.searcher.search(question, top_k or self.settings.top_k, sources)
 
     def is_foreign(self, question: str) -> bool:
         """Whether the question is in a language that no document is in, as far as both are known. Words then cannot
@@ -75,6 +77,7 @@ class Collection:
 
     def close(self) -> None:
         self.end_children()
+        self.store.close()
         self._lock.release()
 
     def __enter__(self) -> Collection:

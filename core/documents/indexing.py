@@ -16,7 +16,8 @@ from core.documents.folder import hash_file
 from core.documents.language import detect
 from core.documents.parsing import Parser
 from core.documents.reader_child import Unwanted
-from core.documents.store import WORKING, Store, StoredDocument, Vectors
+from core.documents.records import WORKING, StoredDocument
+from core.documents.store import Store, Vectors
 from core.errors import DocumentError
 from core.settings import MEBIBYTE, Settings
 

@@ -31,7 +31,8 @@ from core.documents.events import (
 )
 from core.documents.indexing import Indexer
 from core.documents.parsers import SUFFIXES
-from core.documents.store import WORKING, Store, StoredDocument, Trashed
+from core.documents.records import WORKING, StoredDocument, Trashed
+from core.documents.store import Store
 from core.errors import AppError, DocumentError
 from core.settings import MEBIBYTE, Settings
 

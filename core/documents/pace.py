@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 
 from core.documents.events import DocumentEvent, Embedding, Indexed
-from core.documents.store import WORKING, StoredDocument
+from core.documents.records import WORKING, StoredDocument
 
 _WINDOW_SECONDS = 15.0
 _LEAST_SECONDS = 1.0  # of measuring, before a figure is worth telling
@@ -49,22 +49,30 @@ def passages_left(documents: Sequence[StoredDocument]) -> int | None:
     A document that is not read yet is taken to have as many passages a byte as the others: those of its type where
     there are any, for a PDF holds far less text a byte than a text file.
     """
-    working = [document for document in documents if document.state in WORKING]
+    densities = _densities(documents)
     left = 0.0
-    for document in working:
+    for document in documents:
         if document.state == "embedding":
             left += max(0, document.total - document.done)
-            continue
-        kind = document.source.rpartition(".")[2]
-        known = [other for other in documents if other.chunks]
-        density = _density([other for other in known if other.source.endswith(f".{kind}")]) or _density(known)
-        if density is None:
-            return None
-        left += density * document.size_bytes
-    return round(left) if working else 0
+        elif document.state in WORKING:
+            density = densities.get(_kind(document)) or densities.get("")
+            if density is None:
+                return None
+            left += density * document.size_bytes
+    return round(left)
 
 
-def _density(documents: Sequence[StoredDocument]) -> float | None:
-    """Passages a byte."""
-    size_bytes = sum(document.size_bytes for document in documents)
-    return sum(document.chunks for document in documents) / size_bytes if size_bytes else None
+def _densities(documents: Sequence[StoredDocument]) -> dict[str, float]:
+    """Passages a byte by type, and of all types under the empty name."""
+    chunks: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for document in documents:
+        if document.chunks:
+            for kind in (_kind(document), ""):
+                chunks[kind] += document.chunks
+                sizes[kind] += document.size_bytes
+    return {kind: chunks[kind] / size for kind, size in sizes.items() if size}
+
+
+def _kind(document: StoredDocument) -> str:
+    return document.source.rpartition(".")[2].lower()

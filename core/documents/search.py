@@ -7,6 +7,7 @@ give a bad list the weight of a good one.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.documents.embeddings import Embedder
@@ -34,6 +35,10 @@ class Hit:
     end: int
     score: float
     text: str
+    dense: float = 0.0
+    lexical: float = 0.0
+    relevance: float = 0.0
+    matched: tuple[str, ...] = ()
 
 
 class Searcher:
@@ -56,18 +61,20 @@ class Searcher:
         self._vectors.sync(self._store, shown)
         self._lexical.sync(shown)
 
-    def search(self, question: str, top_k: int) -> list[Hit]:
-        """The `top_k` best passages, best first. Raises DocumentError `embedder_failed`."""
+    def search(self, question: str, top_k: int, sources: Sequence[str] | None = None) -> list[Hit]:
+        """The `top_k` best passages, best first, of these documents alone where `sources` names them: found among
+        their own, however few they are of all. Raises DocumentError `embedder_failed`."""
         question = clean_text(question)
         if not question.strip() or not len(self._vectors):
             return []
+        among = None if sources is None else self._store.contents_of(sources)
         vector = self._embedder.embed([question], urgent=True)[0]
-        lexical = self._lexical.search(question, _CANDIDATES)
-        dense = self._vectors.search(vector, _CANDIDATES)
+        lexical = self._lexical.search(question, _CANDIDATES, among)
+        dense = self._vectors.search(vector, _CANDIDATES, among)
         dense |= self._vectors.scores(vector, [chunk_id for chunk_id in lexical if chunk_id not in dense])
         fused = fuse(dense, lexical)
         best = sorted(fused, key=lambda chunk_id: -fused[chunk_id])
-        found = self._store.first_chunks(best, top_k)
+        found = self._store.first_chunks(best, top_k, sources)
         return [
             Hit(rank, chunk.id, chunk.source, chunk.sha256, chunk.page, chunk.start, chunk.end,
                 round(fused[chunk.id], 4), chunk.text)

@@ -7,6 +7,7 @@ of thousands of chunks. Knows nothing of texts.
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -43,18 +44,28 @@ class VectorIndex:
                 if len(ids):
                     self._add(content_id, ids, vectors.astype(np.float32))
 
-    def search(self, vector: Vectors, count: int) -> dict[int, float]:
-        """The `count` nearest chunks: id → cosine. `vector`: float32, (dim,), unit length."""
+    def search(self, vector: Vectors, count: int, among: Collection[int] | None = None) -> dict[int, float]:
+        """The `count` nearest chunks, exactly, of the contents `among` where they are given: id → cosine. `vector`:
+        float32, (dim,), unit length."""
         with self._lock:
             if self._index is None or self._index.ntotal == 0:
                 return {}
+            params = None if among is None else self._only(among)
             wanted = 2 * count if self._windows else count  # neighbours may be windows of one chunk
-            scores, rows = self._index.search(vector[np.newaxis], min(wanted, self._index.ntotal))
+            scores, rows = self._index.search(vector[np.newaxis], min(wanted, self._index.ntotal), params=params)
         best: dict[int, float] = {}
         for row, score in zip(rows[0], scores[0], strict=True):
             if row >= 0 and len(best) < count:
                 best.setdefault(int(row) // _MAX_WINDOWS, float(score))  # the first is the best: they come sorted
         return best
+
+    def _only(self, contents: Collection[int]) -> Any:
+        """What tells FAISS to look at these contents alone."""
+        import faiss
+
+        rows = [self._rows[content] for content in contents if content in self._rows]
+        selector = faiss.IDSelectorBatch(np.concatenate(rows) if rows else np.empty(0, np.int64))
+        return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
 
     def scores(self, vector: Vectors, ids: list[int]) -> dict[int, float]:
         """The cosine of each of these chunks; those that are not held are left out."""

@@ -59,7 +59,7 @@ def test_a_label_that_no_language_has_is_a_bug() -> None:
 
 
 def test_both_shows_every_language_and_escapes_values() -> None:
-    html = both("documents.removed", source=HOSTILE)
+    html = both("documents.remove", source=HOSTILE)
     assert '<span class="in-es" lang="es">' in html and '<span class="in-en" lang="en">' in html
     assert "<script" not in html and html.count("&lt;script&gt;") == 2
 

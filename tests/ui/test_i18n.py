@@ -25,7 +25,7 @@ def test_the_terminal_follows_the_environment(environment: dict[str, str], langu
 
 
 def test_a_text_fills_its_placeholders_and_nothing_in_their_values() -> None:
-    assert "{x}" in translate("es", "documents.removed", source="{x}.pdf")
+    assert "{x}" in translate("es", "documents.remove", source="{x}.pdf")
 
 
 def test_an_unknown_key_is_a_bug() -> None:
