@@ -27,7 +27,7 @@ _ASKING = {
     "en": "what which who whom whose when where why how many much do does did has have had were can could would should",
     "es": "que cual cuales quien quienes cuando donde adonde como cuanto cuanta cuantos cuantas por",
     "fi": "mika mita mitka missa mista mihin kuka kenen ketka milloin koska miksi miten kuinka paljon monta montako",
-    "fr": "que quoi qui quel quelle quels quelles quand ou comment combien pourquoi lequel laquelle est ce etait sont",
+    "fr": "que quoi qui quel quelle quels quelles quand ou comment combien pourquoi est ce etait sont a ont",
     "hu": "mi mit mik ki kit kik mikor hol hova honnan miert hogyan mennyi hany melyik milyen",
     "it": "che cosa chi quale quali qual quando dove come quanto quanta quanti quante perche",
     "nl": "wat wie wiens wanneer waar waarom hoe welke welk hoeveel veel",

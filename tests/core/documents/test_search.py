@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from core.documents.collection import Collection
-from core.documents.search import fuse
 
 
 @pytest.mark.parametrize(("question", "source", "page"), [
@@ -44,13 +43,25 @@ def test_odd_questions_find_something_or_nothing_but_break_nothing(indexed: Coll
     assert len(indexed.search(question)) <= 3
 
 
-def test_fused_scores_are_the_mean_of_both_sides() -> None:
-    fused = fuse({1: 0.9, 2: 0.5, 3: 0.1}, {2: 8.0, 3: 4.0})
-    assert fused == pytest.approx({1: 0.5, 2: 0.75, 3: 0.25})
+def test_a_hit_shows_what_its_score_is_made_of(indexed: Collection) -> None:
+    hit = indexed.search("¿Cuántos días de vacaciones tienen los empleados?")[0]
+    assert hit.matched == ("vacaciones", "días", "empleados")
+    assert 0 < hit.dense < 1
+    assert 0 < hit.lexical <= 1
+    assert hit.score == pytest.approx(0.4 * hit.dense + 0.6 * hit.lexical, abs=0.1)
 
 
-def test_one_candidate_or_none_can_be_fused() -> None:
-    assert fuse({1: 0.9}, {}) == {1: 0.0}
-    assert fuse({1: 0.9}, {1: 3.0}) == {1: 0.5}
-    assert fuse({}, {}) == {}
-    assert fuse({}, {1: 3.0}) == {}
+@pytest.mark.parametrize("question", [
+    "¿Cuántos días de vacaciones hay?", "When do I pay the rent?", "When were the tomatoes planted?",
+    "¿Qué lleva el gazpacho?", "What does the pump need?",
+])
+def test_what_the_documents_answer_is_relevant(indexed: Collection, question: str) -> None:
+    assert indexed.search(question)[0].relevance > 0.5
+
+
+@pytest.mark.parametrize("question", [
+    "Who won the Super Bowl in 2015?", "¿Quién pintó las Meninas?", "What is the capital of France?",
+    "¿Cuál es la fórmula del ácido sulfúrico?", "Wie hoch ist die Zugspitze?",
+])
+def test_what_no_document_answers_is_not(indexed: Collection, question: str) -> None:
+    assert max(hit.relevance for hit in indexed.search(question)) < 0.3
