@@ -220,7 +220,8 @@ class ChatEvents:
                 case Sources():
                     turn.hits = event.hits
                     turn.note = _left_out(language, event)
-                    if event.hits and await asyncio.to_thread(self._workshop.collection.is_foreign, turn.question):
+                    foreign = await asyncio.to_thread(self._workshop.collection.is_foreign, turn.question)
+                    if foreign and event.hits:
                         turn.note = f"{turn.note} {translate(language, 'chat.foreign_question')}".strip()
                     turn.status = translate(language, "chat.status_model")
                     sources = source_cards(language, turn.hits, len(turns) - 1)
