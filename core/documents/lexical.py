@@ -24,7 +24,7 @@ _LAYOUT = 3  # rises when fields or tokenizers change; another number on disk me
 _WRITER_BYTES = 64 * 1024 * 1024  # Tantivy's buffer before it writes a segment; 15 MB is its least
 _LANGUAGES = (*STEMMERS, OTHER)  # a language's place is its number in the index
 # Passages without the word that each language is thought to hold beside its own: in three passages, a word that
-# stands in all of them is not common yet. Between 30 and 300 no figure of NOTES.md moves.
+# stands in all of them is not common yet.
 _BACKGROUND = 100
 _log = logging.getLogger(__name__)
 

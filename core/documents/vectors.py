@@ -87,6 +87,9 @@ class VectorIndex:
         rows = ids * _MAX_WINDOWS + windows
         with self._lock:
             if self._index is None:
+                # One question keeps one core busy reading memory; a second thread gains nothing (10.6 against 9.7 ms at
+                # 100,000 vectors) and waits for the embedder when that works too.
+                faiss.omp_set_num_threads(1)
                 flat = faiss.IndexScalarQuantizer(
                     vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
                 self._index = faiss.IndexIDMap2(flat)
