@@ -37,9 +37,10 @@ class DocumentEvents:
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
 
-    def refresh(self, seen: Seen | None, view: TableView, wanted: str, request: gr.Request) -> list[Any]:
+    def refresh(self, seen: Seen | None, view: TableView, wanted: str | None, request: gr.Request) -> list[Any]:
         """The tab as it is now, when something changed since `seen`."""
         background = self._workshop.background
+        wanted = wanted or ""  # None before the tab was opened
         now = (background.version, view, wanted)
         if seen == now:
             return [gr.skip()] * _PARTS

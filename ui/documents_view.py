@@ -19,6 +19,10 @@ Column = Literal["name", "pages", "chunks", "size", "state"]
 COLUMNS: tuple[Column, ...] = get_args(Column)
 ROWS_SHOWN = 200  # a thousand are drawn in 60 ms as well, but sent again with every step of a long run
 _NAMES_SHOWN = 5
+# A picture: the character for it is missing from many systems' fonts.
+_PADLOCK = ('<svg viewBox="0 0 24 24" width="15" height="15" fill="none" stroke="currentColor" stroke-width="2.2" '
+            'aria-hidden="true"><rect x="4" y="11" width="16" height="10" rx="2"/><path d="M8 11V7a4 4 0 0 1 8 0v4"/>'
+            '</svg>')
 _LOCKED = ("pdf_encrypted", "pdf_wrong_password")
 _STATE_ORDER: tuple[State, ...] = ("embedding", "parsing", "queued", "failed", "no_text", "cancelled", "indexed")
 _SORT_KEYS: dict[Column, Callable[[StoredDocument], Any]] = {
@@ -101,7 +105,7 @@ def _row(language: str, document: StoredDocument) -> str:
     known = document.chunks > 0 or document.state == "no_text"
     pages, chunks = (str(document.pages), str(document.chunks)) if known else ("–", "–")
     note = _state_note(language, document)
-    label = name
+    label = f"<span>{name}</span>"
     if document.chunks:
         label = (f'<button type="button" class="open" data-act="open" '
                  f'title="{_text(language, "documents.open")}">{name}</button>')
@@ -119,11 +123,12 @@ def _acts(language: str, document: StoredDocument) -> str:
     """The buttons at the end of a row: × stops work, or removes what is at rest."""
     if document.state in WORKING:
         return _button(language, document, "cancel", "×")
-    unlock = ""
     if document.state == "failed" and document.reason is not None and document.reason.code in _LOCKED:
-        unlock = _button(language, document, "unlock", "⚿")
-    again = "retry" if document.state in ("failed", "cancelled") else "reindex"
-    return unlock + _button(language, document, again, "↻") + _button(language, document, "remove", "×")
+        first = _button(language, document, "unlock", _PADLOCK)
+    else:
+        again = "retry" if document.state in ("failed", "cancelled") else "reindex"
+        first = _button(language, document, again, "↻")
+    return first + _button(language, document, "remove", "×")
 
 
 def _button(language: str, document: StoredDocument, act: str, sign: str) -> str:
