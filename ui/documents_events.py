@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from core.errors import AppError
 from ui.adding import add_files
 from ui.documents_view import (
     COLUMNS,
+    ROWS_SHOWN,
     TableView,
     busy_line,
     conflict_text,
@@ -27,8 +29,23 @@ from ui.feedback import Notice, error_notice, language_of, notices_html
 from ui.i18n import plural, translate
 from ui.workshop import Workshop
 
-Seen = tuple[int, TableView, str]  # version, view and filter of the table that is shown
 _PARTS = 8  # of the tab that `refresh` brings up to date
+_LONG_TABLE_SECONDS = 5.0  # more than ROWS_SHOWN rows keep a browser busy: so often while work goes on
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a page shows of the documents, and since when (time.monotonic())."""
+
+    version: int
+    look: tuple[TableView, str, str]  # how it looks at them, its filter, its language
+    rows: int
+    at: float
+
+    def holds(self, version: int, look: tuple[TableView, str, str]) -> bool:
+        """Whether it need not be drawn anew yet."""
+        fresh = self.rows > ROWS_SHOWN and time.monotonic() - self.at < _LONG_TABLE_SECONDS
+        return self.look == look and (self.version == version or fresh)
 
 
 class DocumentEvents:
@@ -41,13 +58,14 @@ class DocumentEvents:
         """The tab as it is now, when something changed since `seen`."""
         background = self._workshop.background
         wanted = wanted or ""  # None before the tab was opened
-        now = (background.version, view, wanted)
-        if seen == now:
+        version, language = background.version, language_of(request)
+        look = (view, wanted, language)
+        if seen is not None and seen.holds(version, look):
             return [gr.skip()] * _PARTS
-        language = language_of(request)
         documents = self._workshop.collection.store.documents()
+        rows = len(documents) if view.whole else min(len(documents), ROWS_SHOWN)
         return [
-            now,
+            Seen(version, look, rows, time.monotonic()),
             table(language, documents, view, wanted),
             busy_line(language, documents, background.error, background.pace.passages_per_second),
             gr.update(visible=bool(self._workshop.collection.store.trash())),
@@ -56,6 +74,10 @@ class DocumentEvents:
             missing_text(language, background.missing),
             unreadable_text(language, background.unreadable),
         ]
+
+    def redraw(self, view: TableView, wanted: str | None, request: gr.Request) -> list[Any]:
+        """The tab as it is now, at once: the reader has just done something."""
+        return self.refresh(None, view, wanted, request)
 
     # Files come in.
 

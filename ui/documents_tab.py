@@ -61,7 +61,7 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
         busy.click(events.cancel_all, None, [notices], **QUIET),
         documents.click(events.act, [table_view], [notices, table_view], **QUIET),
     ):
-        changed.then(events.refresh, looked_at, shown, **QUIET)
+        changed.then(events.redraw, [table_view, wanted], shown, **QUIET)
     documents.select(events.choose, None, [chosen], **QUIET)
     documents.edit(events.ask_password, None, password, **QUIET)
     documents.expand(inside.open, None, inside_parts, **QUIET)
