@@ -31,6 +31,7 @@ bench: .venv/.installed-tests
 	$(BIN)/python -m tests.benchmarks.retrieval
 	$(BIN)/python -m tests.benchmarks.embedding
 	$(BIN)/python -m tests.benchmarks.scale
+	$(BIN)/python -m tests.benchmarks.sync
 
 kill: .venv/.installed-tests
 	KILLS=100 $(BIN)/python -m pytest tests/core/documents/test_kill.py $(ARGS)

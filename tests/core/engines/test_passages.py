@@ -19,7 +19,7 @@ from core.engines.passages import (
     folded,
 )
 
-XQUAD = Path("/work/shared/data/retrieval")
+XQUAD = Path(__file__).resolve().parents[4] / "shared" / "data" / "retrieval"
 VALENCIA = Passage(
     1,
     "Valencia es una ciudad de España. Fue fundada por los romanos en el año 138 a. C. con el nombre de"
