@@ -141,7 +141,7 @@ def test_an_example_question_is_answered(
     visit = open_visit(language)
     visit.page.locator(f"#example-{number}").click()
     expect(visit.page.locator("#messages .user.message")).to_have_text(visit.text(f"chat.example_{number}"))
-    expect(visit.answers.last.locator("a").first).to_have_text("[1]")
+    expect(visit.answers.last.locator("a[href*='#source-']").first).to_have_text("[1]")
     visit.wait_for_answer()
     expect(visit.page.locator("#sources button.source").first).to_contain_text("Taller")
     expect(visit.page.locator("#example-1")).to_be_hidden()
