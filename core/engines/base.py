@@ -27,13 +27,16 @@ class Passage:
 class ChatRequest:
     """One question, complete: `messages` already hold the system text, the passages and the history.
 
-    `question` and `passages` repeat what an engine without a model needs.
+    `question` and `passages` repeat what an engine without a model needs. None leaves a knob as the model has it.
     """
 
     model: str
     messages: tuple[Message, ...]
     question: str
     passages: tuple[Passage, ...] = ()
+    temperature: float | None = None
+    think: str | None = None  # one of the model's `think_levels`
+    max_tokens: int | None = None  # of thinking and answer together
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class ModelInfo:
     size_bytes: int = 0
     family: str = ""
     remote: bool = False
+    engine: str = "ollama"  # the name of the engine that runs it
+    parameters: str = ""  # as the engine words it: "20.9B"
+    quantization: str = ""
+    context_tokens: int = 0  # what the model can hold at most; 0 where the engine does not tell
+    think_levels: tuple[str, ...] = ()  # ("low", "medium", "high"), ("off", "on"), or none
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,14 @@ class Usage:
     prompt_tokens: int = 0
     answer_tokens: int = 0
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Loading:
+    """The model is being brought into memory, which may take minutes. `size_bytes` is 0 where it is not known."""
+
+    model: str
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,21 +89,27 @@ class Finished:
     cut: bool = False
 
 
-EngineEvent = Thinking | Token | Finished
+EngineEvent = Loading | Thinking | Token | Finished
 
 
 class Engine(Protocol):
     """A source of answers. Every method may raise EngineError; `chat` may be closed at any moment, and
     closing it frees the connection at once."""
 
-    name: str  # "ollama", "passages"
+    name: str  # "ollama", "embedded", "openai", "passages"
 
     async def models(self) -> list[ModelInfo]:
         """Chat models that can be used now."""
         ...
 
+    async def context(self, model: str) -> int:
+        """Tokens that prompt and answer may fill together, as `chat` will run the model; 0 where nothing limits
+        them. The same at every call for one model: a server reloads a model whose context changes."""
+        ...
+
     def chat(self, request: ChatRequest) -> AsyncGenerator[EngineEvent, None]:
-        """Thinking and Token events as they arrive, then one Finished."""
+        """Loading where the model is not in memory yet, Thinking and Token events as they arrive, then one
+        Finished."""
         ...
 
 

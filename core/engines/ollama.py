@@ -91,6 +91,9 @@ class OllamaEngine:
             if known.can_chat
         ]
 
+    async def context(self, model: str) -> int:
+        return self._settings.num_ctx
+
     async def chat(self, request: ChatRequest) -> AsyncGenerator[EngineEvent, None]:
         """Stream one answer. Closing or cancelling this generator closes the connection at once, also while
         the model is still loading, and Ollama then stops generating. Raises EngineError."""

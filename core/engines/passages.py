@@ -64,6 +64,9 @@ class PassagesEngine:
     async def models(self) -> list[ModelInfo]:
         return []
 
+    async def context(self, model: str) -> int:
+        return 0
+
     async def chat(self, request: ChatRequest) -> AsyncGenerator[EngineEvent, None]:
         """One Token a quote, best first; only Finished when there are no passages."""
         for position, quote in enumerate(best_sentences(request.question, request.passages)):
