@@ -6,9 +6,11 @@ libraries that train (`trainer` does).
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from core.errors import TrainingError
@@ -16,6 +18,14 @@ from core.errors import TrainingError
 PRECISIONS = ("auto", "bf16", "fp16")
 OPTIMIZERS = ("paged_adamw_32bit", "paged_adamw_8bit", "adamw_torch")
 QUANT_TYPES = ("nf4", "fp4")
+SCHEDULES = ("linear", "cosine", "constant")
+# In `target_modules`, alone: the attention layers of the architecture, whatever it calls them.
+AUTO_MODULES = "auto"
+# A held-out score means little on fewer rows, and more than a hundred only cost time.
+EVAL_FROM_ROWS = 50
+EVAL_MAX_ROWS = 100
+TRUTHS = {"yes": True, "true": True, "on": True, "1": True, "sí": True, "si": True,
+          "no": False, "false": False, "off": False, "0": False}
 
 
 def number(default: int | float, unit: str, low: int | float, high: int | float) -> Any:
@@ -48,13 +58,23 @@ class TrainConfig:
 
     # How it learns.
     optimizer: str = choice("paged_adamw_32bit", "optimizer", OPTIMIZERS)
-    batch_size: int = number(4, "rows a step", 1, 256)
+    batch_size: int = number(4, "rows in memory at once", 1, 256)
+    gradient_accumulation: int = number(1, "batches a step", 1, 1024)
     learning_rate: float = number(2e-4, "per step", 1e-8, 1e-1)
+    schedule: str = choice("linear", "how the learning rate falls", SCHEDULES)
+    warmup: float = number(0.0, "fraction of the steps", 0.0, 0.5)
+    weight_decay: float = number(0.0, "fraction a step, times the learning rate", 0.0, 1.0)
     epochs: int = number(3, "passes over the dataset", 1, 1000)
     max_length: int = number(1024, "tokens a row", 16, 131_072)
+    packing: bool = field(default=False, metadata={"unit": "yes or no"})
+    group_by_length: bool = field(default=False, metadata={"unit": "yes or no"})
     precision: str = choice("auto", "number format", PRECISIONS)
     seed: int = number(42, "random seed", 0, 2**32 - 1)
+
+    # What is measured and kept on the way.
+    eval_share: float = number(0.1, "fraction of the rows held out", 0.0, 0.5)
     logging_steps: int = number(1, "steps between two figures", 1, 10_000)
+    save_steps: int = number(0, "steps between two checkpoints; 0: one an epoch", 0, 1_000_000)
 
     def validate(self) -> None:
         """Raises TrainingError naming the first field that is wrong."""
@@ -69,6 +89,26 @@ class TrainConfig:
                     raise TrainingError("train_setting_wrong_type", field=each.name, value=repr(value))
             else:
                 check_text(each.name, value, each.metadata.get("choices", ()))
+
+    def eval_rows(self, rows: int) -> int:
+        """How many of `rows` examples are held out to measure on: none of a small dataset."""
+        if rows < EVAL_FROM_ROWS or not self.eval_share:
+            return 0
+        return max(1, min(EVAL_MAX_ROWS, round(rows * self.eval_share)))
+
+    def with_settings(self, texts: Mapping[str, str]) -> TrainConfig:
+        """These settings changed, as a person writes them: `{"lora_rank": "8", "packing": "yes"}`. Validated.
+
+        Raises TrainingError: train_setting_unknown, and what `validate` raises.
+        """
+        known = {each.name: each for each in fields(self)}
+        for name in texts:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+                raise TrainingError("train_setting_unknown", field=name, known=", ".join(near or known))
+        config = replace(self, **{name: parse(known[name], text) for name, text in texts.items()})
+        config.validate()
+        return config
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -85,6 +125,31 @@ class TrainConfig:
         config = replace(TrainConfig(), **known)
         config.validate()
         return config
+
+
+def assignments(texts: Iterable[str]) -> dict[str, str]:
+    """`["lora_rank=8"]` → `{"lora_rank": "8"}`. Raises TrainingError train_setting_not_assigned."""
+    pairs = [text.partition("=") for text in texts]
+    for name, sign, value in pairs:
+        if not sign or not name.strip():
+            raise TrainingError("train_setting_not_assigned", text=f"{name}{sign}{value}")
+    return {name.strip().replace("-", "_"): value.strip() for name, _, value in pairs}
+
+
+def parse(setting: Field[Any], text: str) -> Any:
+    """A setting's value from its text; a text that is none stays one, for `validate` to refuse by name."""
+    text = text.strip()
+    if setting.name == "target_modules":
+        return tuple(part for part in re.split(r"[,;\s]+", text) if part)
+    if isinstance(setting.default, bool):
+        return TRUTHS.get(text.casefold(), text)
+    if isinstance(setting.default, int | float):
+        kind = type(setting.default)
+        try:
+            return kind(text.replace(",", ".") if kind is float else text)
+        except ValueError:
+            return text
+    return text
 
 
 def check_number(name: str, value: object, bounds: Mapping[str, Any], *, whole: bool) -> None:
