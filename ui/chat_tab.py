@@ -10,7 +10,9 @@ from typing import Any
 
 import gradio as gr
 
-from core.chat.answer import ChatEvent, Done, Partial, Sources, Thought, answer, check_question
+from core.chat.answer import answer, check_question
+from core.chat.events import ChatEvent, Done, Nothing, Partial, Sources, Thought
+from core.chat.library import CollectionLibrary
 from core.engines.base import EngineStatus
 from core.engines.choice import Choice
 from core.errors import AppError
@@ -225,6 +227,8 @@ class ChatEvents:
                         turn.note = f"{turn.note} {translate(language, 'chat.foreign_question')}".strip()
                     turn.status = translate(language, "chat.status_model")
                     sources = source_cards(language, turn.hits, len(turns) - 1)
+                case Nothing():
+                    turn.answer, turn.state = translate(language, f"chat.nothing_{event.reason}"), "done"
                 case Thought():
                     turn.thought = event.text
                 case Partial():
@@ -246,7 +250,7 @@ class ChatEvents:
         choice = await self._choice(picked)
         await asyncio.to_thread(self._workshop.background.wait_until_ready)
         await self._searchable(dropped)
-        events = answer(question, history_of(before), self._workshop.collection.search, choice.engine,
+        events = answer(question, history_of(before), CollectionLibrary(self._workshop.collection), choice.engine,
                         choice.status.model, self._workshop.settings)
         async with contextlib.aclosing(events) as stream:
             async for event in stream:

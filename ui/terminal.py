@@ -14,7 +14,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from core.chat.answer import Done, Partial, Sources, answer
+from core.chat.answer import answer
+from core.chat.events import Done, Nothing, Partial, Sources
+from core.chat.library import CollectionLibrary
 from core.documents.collection import Collection
 from core.documents.events import (
     DocumentEvent,
@@ -29,7 +31,7 @@ from core.documents.events import (
     Unreadable,
 )
 from core.documents.search import Hit
-from core.engines.base import Message
+from core.engines.base import Message, Usage
 from core.engines.choice import Choice, EngineChooser
 from core.errors import AppError
 from core.settings import Settings
@@ -153,11 +155,16 @@ async def _answer(collection: Collection, language: str, choice: Choice, questio
     """Ask, print the answer as it grows unless JSON is wanted, and return it whole."""
     shown = ""
     done: Done | None = None
-    events = answer(question, history, collection.search, choice.engine, choice.status.model, collection.settings)
+    events = answer(question, history, CollectionLibrary(collection), choice.engine, choice.status.model,
+                    collection.settings)
     async with contextlib.aclosing(events) as stream:
         async for event in stream:
             if isinstance(event, Sources) and event.dropped_messages and not as_json:
                 print(plural(language, "chat.dropped_messages", event.dropped_messages))
+            if isinstance(event, Nothing):
+                done = Done(translate(language, f"chat.nothing_{event.reason}"), (), Usage(), cut=False)
+                if not as_json:
+                    print(done.text, end="")
             if isinstance(event, Partial | Done) and not as_json:
                 print(event.text[len(shown):], end="", flush=True)
                 shown = event.text

@@ -1,21 +1,62 @@
-"""Hits without an index."""
+"""Hits without an index, and documents that need none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 
 from core.documents.search import Hit
+from core.documents.store import Vectors
 
 MakeHits = Callable[..., list[Hit]]
 
 
 @pytest.fixture
 def make_hits() -> MakeHits:
-    """Hits of these texts, ranked from 1."""
+    """Hits of these texts, ranked from 1, all relevant."""
     def make(*texts: str) -> list[Hit]:
-        return [Hit(rank, rank, f"doc{rank}.txt", "hash", 1, 0, len(text), 0.5, text)
+        return [Hit(rank, rank, f"doc{rank}.txt", "hash", 1, 0, len(text), 0.5, text, relevance=0.9)
                 for rank, text in enumerate(texts, start=1)]
 
     return make
+
+
+class Shelf:
+    """A Library that finds what it was given. `asked` are the searches: question, number, documents."""
+
+    def __init__(self, hits: Sequence[Hit] = (), names: Sequence[str] | None = None,
+                 pages: dict[str, list[str]] | None = None, foreign: bool = False) -> None:
+        self.hits, self.foreign, self.pages = list(hits), foreign, pages or {}
+        self.names = sorted({hit.source for hit in hits} | set(self.pages)) if names is None else list(names)
+        self.asked: list[tuple[str, int, tuple[str, ...]]] = []
+
+    def search(self, question: str, top_k: int, sources: Sequence[str] = ()) -> list[Hit]:
+        self.asked.append((question, top_k, tuple(sources)))
+        return [hit for hit in self.hits if not sources or hit.source in sources][:top_k]
+
+    def sources(self) -> list[str]:
+        return self.names
+
+    def whole(self, source: str, limit: int) -> list[Hit] | None:
+        pages = self.pages.get(source, [])
+        if not pages or sum(map(len, pages)) > limit:
+            return None
+        return [Hit(number, 0, source, "hash", number, 0, len(text), 1.0, text, relevance=1.0)
+                for number, text in enumerate(pages, start=1)]
+
+    def is_foreign(self, question: str) -> bool:
+        return self.foreign
+
+    def languages(self) -> set[str]:
+        return {"es", "en"}
+
+    def embed(self, texts: list[str]) -> Vectors:
+        """As bags of words: texts that share words are near."""
+        vectors = np.zeros((len(texts), 512), np.float32)
+        for row, text in enumerate(texts):
+            for word in text.lower().split():
+                vectors[row, sum(map(ord, word)) % 512] += 1
+        unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        return unit

@@ -5,28 +5,30 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from core.chat.answer import ChatEvent, Done, Partial, Sources, Thought, answer
+from core.chat.answer import answer
+from core.chat.events import AnswerOptions, ChatEvent, Done, Partial, Sources, Thought
 from core.documents.search import Hit
 from core.engines.base import Engine, Message
 from core.engines.ollama import OllamaEngine
 from core.engines.passages import PassagesEngine
 from core.errors import AppError, DocumentError, EngineError
 from core.settings import Settings
-from tests.core.chat.conftest import MakeHits
+from tests.core.chat.conftest import MakeHits, Shelf
 from tests.ollama_server import OllamaServer
 
 MODEL = "qwen3:4b"
 
 
 def events_of(question: str, hits: list[Hit], engine: Engine, settings: Settings | None = None,
-              history: list[Message] | None = None) -> list[ChatEvent]:
+              history: list[Message] | None = None, options: AnswerOptions | None = None) -> list[ChatEvent]:
     async def collect() -> list[ChatEvent]:
-        return [event async for event in answer(question, history or [], lambda _: hits, engine, MODEL,
-                                                settings or Settings())]
+        return [event async for event in answer(question, history or [], Shelf(hits), engine, MODEL,
+                                                settings or Settings(), options)]
 
     return asyncio.run(collect())
 
@@ -39,7 +41,8 @@ def test_sources_come_first_then_a_growing_answer_then_done(make_hits: MakeHits)
     hits = make_hits("The rent is due in May.", "Tomatoes grow.")
     with OllamaServer(models={MODEL: {}}) as server:
         events = events_of("When is the rent due?", hits, ollama(server))
-    assert events[0] == Sources(tuple(hits))
+    assert isinstance(events[0], Sources)
+    assert events[0].hits == tuple(hits)
     assert isinstance(events[-1], Done)
     parts = [event.text for event in events if isinstance(event, Partial)]
     assert all(after.startswith(before) for before, after in itertools.pairwise(parts))
@@ -75,11 +78,12 @@ def test_nothing_found_is_an_answer_too() -> None:
 @pytest.mark.parametrize(("question", "code"), [("", "question_empty"), (" \n ", "question_empty"),
                                                 ("x" * 10_000, "question_too_long")])
 def test_a_question_that_cannot_be_asked_is_refused_before_any_work(question: str, code: str) -> None:
-    def search(_: str) -> list[Hit]:
-        raise AssertionError("searched")
+    class Untouchable(Shelf):
+        def search(self, question: str, top_k: int, sources: Sequence[str] = ()) -> list[Hit]:
+            raise AssertionError("searched")
 
     async def ask() -> None:
-        async for _ in answer(question, [], search, PassagesEngine(), "", Settings()):
+        async for _ in answer(question, [], Untouchable(), PassagesEngine(), "", Settings()):
             raise AssertionError("answered")
 
     with pytest.raises(AppError) as caught:
@@ -89,7 +93,7 @@ def test_a_question_that_cannot_be_asked_is_refused_before_any_work(question: st
 
 def test_stopping_before_the_first_token_closes_the_connection_at_once(make_hits: MakeHits) -> None:
     async def stop_early(server: OllamaServer) -> float:
-        events = answer("When?", [], lambda _: make_hits("May."), ollama(server), MODEL, Settings())
+        events = answer("When?", [], Shelf(make_hits("May.")), ollama(server), MODEL, Settings())
         assert isinstance(await anext(events), Sources)
         waiting = asyncio.ensure_future(anext(events))
         await asyncio.to_thread(server.wait_until, lambda: server.active_chats == 1)
@@ -108,7 +112,7 @@ def test_stopping_before_the_first_token_closes_the_connection_at_once(make_hits
 
 def test_closing_between_two_tokens_closes_the_connection(make_hits: MakeHits) -> None:
     async def leave(server: OllamaServer) -> None:
-        events = answer("When?", [], lambda _: make_hits("May."), ollama(server), MODEL, Settings())
+        events = answer("When?", [], Shelf(make_hits("May.")), ollama(server), MODEL, Settings())
         async for event in events:
             if isinstance(event, Partial):
                 break
@@ -145,11 +149,13 @@ def test_an_answer_cut_at_the_models_limit_says_so(make_hits: MakeHits) -> None:
 
 
 def test_a_failed_search_is_the_searchs_own_error() -> None:
-    def search(_: str) -> list[Hit]:
-        raise DocumentError("embedder_failed", detail="x")
+    class Broken(Shelf):
+        def search(self, question: str, top_k: int, sources: Sequence[str] = ()) -> list[Hit]:
+            raise DocumentError("embedder_failed", detail="x")
 
     async def ask() -> list[ChatEvent]:
-        return [event async for event in answer("When?", [], search, PassagesEngine(), "", Settings())]
+        library = Broken(names=["a.txt"])
+        return [event async for event in answer("When is it due?", [], library, PassagesEngine(), "", Settings())]
 
     with pytest.raises(DocumentError):
         asyncio.run(ask())
@@ -157,7 +163,10 @@ def test_a_failed_search_is_the_searchs_own_error() -> None:
 
 def test_what_did_not_fit_is_counted_before_the_answer(make_hits: MakeHits) -> None:
     history = [Message("user", "x" * 9000), Message("assistant", "y" * 9000)]
-    events = events_of("When?", make_hits(*["z" * 5000] * 5), PassagesEngine(), history=history)
+    with OllamaServer(models={MODEL: {}}) as server:
+        events = events_of("When is the rent due?", make_hits(*["z" * 5000] * 5), ollama(server), history=history,
+                           options=AnswerOptions(top_k=5))
     assert isinstance(events[0], Sources)
     assert events[0].dropped_messages == 2
     assert events[0].dropped_passages == 5 - len(events[0].hits) > 0
+    assert 0 < events[0].budget.used < events[0].budget.limit == 8192

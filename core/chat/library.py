@@ -1,0 +1,79 @@
+"""What a chat needs of the documents, and the collection seen that way. Knows nothing of models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from core.documents.collection import Collection
+from core.documents.search import Hit
+from core.documents.store import Vectors
+
+
+class Library(Protocol):
+    """The documents one may ask. Every method may block: call them off the event loop. May raise DocumentError."""
+
+    def search(self, question: str, top_k: int, sources: Sequence[str] = ()) -> list[Hit]:
+        """The best passages, best first, of these documents alone where `sources` names some."""
+        ...
+
+    def sources(self) -> list[str]:
+        """Names of the documents that can be found, sorted."""
+        ...
+
+    def whole(self, source: str, limit: int) -> list[Hit] | None:
+        """Everything a document says, in its order, as passages that do not overlap, ranked from 1; None when it has
+        more than `limit` characters or is not there."""
+        ...
+
+    def is_foreign(self, question: str) -> bool:
+        """Whether no document is in the question's language."""
+        ...
+
+    def languages(self) -> set[str]:
+        """The languages of the documents, as codes."""
+        ...
+
+    def embed(self, texts: list[str]) -> Vectors:
+        """Unit vectors, float32, (len(texts), dim)."""
+        ...
+
+
+class CollectionLibrary:
+    """A Library over a collection that is searchable."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+
+    def search(self, question: str, top_k: int, sources: Sequence[str] = ()) -> list[Hit]:
+        return self._collection.search(question, top_k, sources or None)
+
+    def sources(self) -> list[str]:
+        return [document.source for document in self._collection.store.documents() if document.chunks]
+
+    def whole(self, source: str, limit: int) -> list[Hit] | None:
+        store = self._collection.store
+        document = store.document(source)
+        if document is None or document.sha256 is None:
+            return None
+        hits: list[Hit] = []
+        length = 0
+        for page in range(1, document.pages + 1):
+            text = (store.page_text(document.sha256, page) or "").rstrip()
+            start = len(text) - len(text.lstrip())
+            length += len(text) - start
+            if length > limit:
+                return None
+            if start < len(text):
+                hits.append(Hit(len(hits) + 1, 0, source, document.sha256, page, start, len(text), 1.0, text[start:],
+                                relevance=1.0))
+        return hits or None
+
+    def is_foreign(self, question: str) -> bool:
+        return self._collection.is_foreign(question)
+
+    def languages(self) -> set[str]:
+        return self._collection.store.languages()
+
+    def embed(self, texts: list[str]) -> Vectors:
+        return self._collection.embedder.embed(texts, urgent=True)
