@@ -38,6 +38,7 @@ class Settings:
     ollama_model: str = "gpt-oss:20b"
     max_question_chars: int = 8000
     num_ctx: int = 8192  # tokens; Ollama's own default drops the oldest messages silently
+    ollama_keep_alive: str = "10m"  # how long Ollama keeps an idle model in memory, as it writes durations
     connect_timeout_seconds: float = 5.0
     # A cold 20B model may need minutes to load from a slow disk before its first token.
     first_token_timeout_seconds: float = 600.0
