@@ -2,7 +2,7 @@
 
 One JSON request a line on stdin, `{"path", "attempt"}` for the texts of all pages or `{"path", "render", "start",
 "end"}` for one page's picture, either with a `password`; one JSON answer a line on stdout: `{"page": text}` each or
-`{"picture": data URI}`, then `{"end": true}`, or `{"error": code, "values": {…}}`. It ends when stdin closes.
+`{"picture": data URI, "top": …}`, then `{"end": true}`, or `{"error": code, "values": {…}}`. It ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def serve(request: dict[str, Any], answers: IO[bytes]) -> None:
 def results(request: dict[str, Any]) -> Iterator[dict[str, object]]:
     path, password = Path(request["path"]), request.get("password")
     if "render" in request:
-        yield {"picture": render_page(path, request["render"], request["start"], request["end"], password)}
+        rendered = render_page(path, request["render"], request["start"], request["end"], password)
+        yield {"picture": rendered.picture, "top": rendered.top}
         return
     for text in read_pages(path, request["attempt"], password):
         yield {"page": text}

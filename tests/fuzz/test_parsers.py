@@ -175,7 +175,7 @@ def test_pictures_of_changed_pdfs(changes: list[Change], page: int, start: int, 
         path = Path(folder, "file.pdf")
         path.write_bytes(changed(samples()[".pdf"][0], changes))
         try:
-            assert render_page(path, page, start, end).startswith("data:image/webp;base64,")
+            assert render_page(path, page, start, end).picture.startswith("data:image/webp;base64,")
             outcomes["drawn"] += 1
         except DocumentError as error:
             assert_has_words(error)

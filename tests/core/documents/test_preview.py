@@ -45,3 +45,16 @@ def test_a_pdf_that_cannot_be_drawn_is_shown_as_text(indexed: Collection, previe
 def test_a_removed_document_still_shows_its_passage(indexed: Collection, previewer: Previewer) -> None:
     hit = replace(hit_in(indexed, "garden/tomatoes.txt"), sha256="removed")
     assert previewer.show(hit) == TextExcerpt("", hit.text, "")
+
+
+def test_another_page_of_the_document_is_shown_without_a_passage(indexed: Collection, previewer: Previewer) -> None:
+    hit = hit_in(indexed, "manual.pdf")
+    pages = previewer.pages(hit)
+    assert pages == indexed.store.document("manual.pdf").pages  # type: ignore[union-attr]
+    other = next(page for page in range(1, pages + 1) if page != hit.page) if pages > 1 else None
+    if other is not None:
+        shown = previewer.show(hit, other)
+        assert isinstance(shown, PagePicture) and shown != previewer.show(hit)
+    text = previewer.show(replace(hit, source="gone.pdf", page=2 if hit.page == 1 else 1), hit.page)
+    assert isinstance(text, TextExcerpt) and text.passage == "" and hit.text.strip() in text.before
+    assert previewer.pages(replace(hit, sha256="older")) == hit.page

@@ -29,10 +29,14 @@ def drawn(path: Path, passage: str, page: int = 1) -> Picture:
     return drawn_between(path, start, start + len(passage), page)
 
 
+def span_in(text: str, passage: str) -> tuple[int, int]:
+    return text.index(passage), text.index(passage) + len(passage)
+
+
 def drawn_between(path: Path, start: int, end: int, page: int = 1) -> Picture:
     from PIL import Image
 
-    uri = render_page(path, page, start, end)
+    uri = render_page(path, page, start, end).picture
     assert uri.startswith("data:image/webp;base64,")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB"))
 
@@ -63,8 +67,10 @@ def assert_close(found: tuple[float, ...], expected: tuple[float, ...]) -> None:
 
 def test_the_highlight_lies_on_the_words(tmp_path: Path) -> None:
     picture = drawn(write_pdf(tmp_path / "a.pdf", ["otra página", TEXT]), "palabra clave", page=2)
-    assert picture.shape[:2] == (pytest.approx(1414, abs=2), 1000)
+    assert picture.shape[:2] == (pytest.approx(1839, abs=2), 1300)
     assert_close(yellow_box(picture), text_box(1, "palabra clave", "La segunda línea tiene la "))
+    top = render_page(tmp_path / "a.pdf", 2, *span_in(TEXT, "palabra clave")).top
+    assert top == pytest.approx(yellow_box(picture)[1], abs=0.012)
 
 
 def test_a_passage_of_several_lines_is_highlighted_whole(tmp_path: Path) -> None:
@@ -119,7 +125,7 @@ def test_a_file_that_is_no_pdf_says_so(tmp_path: Path) -> None:
 
 def test_a_protected_page_is_drawn_with_its_password_alone(tmp_path: Path) -> None:
     path = write_pdf(tmp_path / "a.pdf", [TEXT], password="clave")
-    assert render_page(path, 1, 0, 5, "clave").startswith("data:image/webp;base64,")
+    assert render_page(path, 1, 0, 5, "clave").picture.startswith("data:image/webp;base64,")
     for password, code in ((None, "pdf_encrypted"), ("otra", "pdf_wrong_password")):
         with pytest.raises(DocumentError, match=code):
             render_page(path, 1, 0, 5, password)
