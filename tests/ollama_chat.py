@@ -1,4 +1,4 @@
-"""One answer of the small Ollama, streamed or whole, with the fault it was told to have.
+"""One answer of the small Ollama, streamed or whole, with the fault it was told to have; how its lines are sent.
 
 Knows the protocol of `/api/chat`, and of sockets only what `Connection` says.
 """
@@ -31,6 +31,13 @@ Fault = Literal[
     "wrong_shape",
     "context_overflow",
     "cut",
+    "pull_not_found",
+    "pull_newer",
+    "pull_unauthorized",
+    "pull_no_network",
+    "pull_no_space",
+    "pull_retries",
+    "pull_odd",
 ]
 MIDDLE_FAULTS = ("stall_middle", "break_middle", "end_early", "error_in_stream")
 STALL_SECONDS = 60.0  # no test waits so long; a forgotten stall ends some day
@@ -57,8 +64,11 @@ class Behaviour:
     fault: Fault = "none"
     reply: str | None = None
     thinking: str = ""
-    load_seconds: float = 0.0  # before the first byte, as a model that loads
+    load_seconds: float = 0.0  # for a model that is not in memory, before the first byte
     tokens_per_second: float = 0.0  # 0: as fast as they go
+    pull_bytes_per_second: float = 0.0  # 0: at once
+    verify_seconds: float = 0.0
+    memory_seconds: float = 0.0  # before /api/ps answers
     make_reply: Callable[[Messages], str] = cited_reply
 
 
@@ -84,19 +94,22 @@ class Connection(Protocol):
 class Chat:
     """One answer, with the fault it was told to have."""
 
-    def __init__(self, connection: Connection, body: dict[str, Any], behaviour: Behaviour) -> None:
+    def __init__(
+        self, connection: Connection, body: dict[str, Any], behaviour: Behaviour, load_seconds: float
+    ) -> None:
         self._connection, self._body, self._behaviour = connection, body, behaviour
+        self._load_seconds = load_seconds
         self._started = time.monotonic()
 
     def answer(self) -> None:
         connection, fault = self._connection, self._behaviour.fault
         prompt_tokens = count_tokens(self._body.get("messages", []))
         num_ctx = self._body.get("options", {}).get("num_ctx", 4096)
-        connection.wait(STALL_SECONDS if fault == "stall_before" else self._behaviour.load_seconds)
+        connection.wait(STALL_SECONDS if fault == "stall_before" else self._load_seconds)
         if fault in REFUSALS:
             connection.send_json(*REFUSALS[fault])
         elif fault == "break_before":
-            _reset(connection)
+            reset(connection)
         elif fault == "not_json":
             connection.send_text(200, "<html>It works!</html>\n")
         elif fault == "wrong_shape":
@@ -117,10 +130,7 @@ class Chat:
 
     def _stream(self, prompt_tokens: int) -> None:
         connection, fault = self._connection, self._behaviour.fault
-        connection.send_response(200)
-        connection.send_header("Content-Type", "application/x-ndjson")
-        connection.send_header("Transfer-Encoding", "chunked")
-        connection.end_headers()
+        start_lines(connection)
         words = pieces(self._reply())
         messages = [_message("", word) for word in pieces(self._behaviour.thinking)]
         messages += [_message(word, "") for word in words]
@@ -133,21 +143,20 @@ class Chat:
             connection.wait(1 / rate if rate else 0)
             self._line({**self._stamp(), "message": message, "done": False})
         self._line({**self._last(prompt_tokens, len(words)), "message": _message("", "")})
-        connection.wfile.write(b"0\r\n\r\n")
+        end_lines(connection)
 
     def _fail(self, fault: Fault) -> None:
         if fault == "stall_middle":
             self._connection.wait(STALL_SECONDS)
         elif fault == "break_middle":
-            _reset(self._connection)
+            reset(self._connection)
         else:
             if fault == "error_in_stream":
                 self._line({"error": RUNNER_STOPPED})
-            self._connection.wfile.write(b"0\r\n\r\n")
+            end_lines(self._connection)
 
     def _line(self, content: dict[str, Any]) -> None:
-        line = json.dumps(content, ensure_ascii=False).encode() + b"\n"
-        self._connection.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+        send_line(self._connection, content)
 
     def _stamp(self) -> dict[str, Any]:
         return {"model": self._body["model"], "created_at": datetime.now(UTC).isoformat()}
@@ -171,7 +180,24 @@ def _message(content: str, thinking: str) -> dict[str, str]:
     return {"role": "assistant", "content": content, **({"thinking": thinking} if thinking else {})}
 
 
-def _reset(connection: Connection) -> None:
+def start_lines(connection: Connection) -> None:
+    """The head of an answer that comes line by line."""
+    connection.send_response(200)
+    connection.send_header("Content-Type", "application/x-ndjson")
+    connection.send_header("Transfer-Encoding", "chunked")
+    connection.end_headers()
+
+
+def send_line(connection: Connection, content: dict[str, Any]) -> None:
+    line = json.dumps(content, ensure_ascii=False).encode() + b"\n"
+    connection.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+
+
+def end_lines(connection: Connection) -> None:
+    connection.wfile.write(b"0\r\n\r\n")
+
+
+def reset(connection: Connection) -> None:
     """End the connection as a killed server does."""
     connection.close_connection = True
     connection.connection.shutdown(socket.SHUT_RDWR)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import select
@@ -26,7 +25,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.ollama_chat import Behaviour, Chat, ClientLeft
+from tests.ollama_pull import Pull
 from tests.ollama_replies import pleasant_reply
+from tests.ollama_shelf import Shelf, seconds_of
 
 POLL_SECONDS = 0.02  # between two looks at whether the client is still there
 
@@ -35,18 +36,22 @@ POLL_SECONDS = 0.02  # between two looks at whether the client is still there
 class Counters:
     open_connections: int = 0
     active_chats: int = 0
+    active_pulls: int = 0
     disconnects: int = 0  # chats whose client left before the end
+    cancelled_pulls: int = 0  # pulls whose client left before the end
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (path, body), oldest first
 
 
 class OllamaServer:
-    """A server on `port` (0: a free one). `models` maps a name to what differs from a plain chat model:
-    family, capabilities (None: an old server that does not tell), size, remote_host."""
+    """A server on `port` (0: a free one). `models` maps a name to what differs from a plain chat model: family,
+    capabilities (None: an old server that does not tell), thinking, context, parameters, quantization, size,
+    remote_host. `catalogue` holds, in the same way, what can be pulled."""
 
     def __init__(
-        self, models: Mapping[str, dict[str, Any]], port: int = 0, behaviour: Behaviour | None = None
+        self, models: Mapping[str, dict[str, Any]], port: int = 0, behaviour: Behaviour | None = None,
+        catalogue: Mapping[str, dict[str, Any]] | None = None,
     ) -> None:
-        self.models = dict(models)
+        self.shelf = Shelf(dict(models), dict(catalogue or {}))
         self.behaviour = behaviour or Behaviour()
         self.counters = Counters()
         self.lock = threading.Lock()
@@ -67,6 +72,10 @@ class OllamaServer:
     @property
     def active_chats(self) -> int:
         return self.counters.active_chats
+
+    @property
+    def models(self) -> dict[str, dict[str, Any]]:
+        return self.shelf.installed
 
     @property
     def disconnects(self) -> int:
@@ -139,52 +148,93 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/api/version":
             self.send_json(200, {"version": "0.12.6"})
         elif self.path == "/api/tags":
-            self.send_json(200, {"models": [_listed(name, model) for name, model in ollama.models.items()]})
+            self.send_json(200, ollama.shelf.tags())
+        elif self.path == "/api/ps":
+            with contextlib.suppress(ClientLeft):
+                self.wait(ollama.behaviour.memory_seconds)
+                self.send_json(200, ollama.shelf.processes())
         else:
             self.send_text(404, "404 page not found")
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
-        ollama = self.server.ollama
-        with ollama.lock:
-            ollama.counters.requests.append((self.path, body))
+        body = self._body()
+        if self.path == "/api/pull":
+            self._pull(body)
+            return
         answer = {"/api/show": self._show, "/api/chat": self._chat, "/api/generate": self._generate}.get(
             self.path
         )
         if answer is None:
             self.send_text(404, "404 page not found")
-            return
+        elif name := self._installed(body):
+            answer(name, body)
+
+    def do_DELETE(self) -> None:
+        body = self._body()
+        if self.path != "/api/delete":
+            self.send_text(404, "404 page not found")
+        elif name := self._installed(body):
+            self.server.ollama.shelf.delete(name)
+            self.send_json(200, {})
+
+    def _body(self) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+        ollama = self.server.ollama
+        with ollama.lock:
+            ollama.counters.requests.append((self.path, body))
+        return body
+
+    def _installed(self, body: dict[str, Any]) -> str | None:
+        """The model a request means; where there is none, the refusal is sent."""
         model = body.get("model", "")
-        name = model if ":" in model else f"{model}:latest"
-        if name not in {known if ":" in known else f"{known}:latest" for known in ollama.models}:
+        name = self.server.ollama.shelf.find(model)
+        if name is None:
             self.send_json(404, {"error": f"model '{model}' not found"})
-            return
-        answer(body)
+        return name
 
-    def _show(self, body: dict[str, Any]) -> None:
-        model = self.server.ollama.models.get(body["model"], {})
-        shown = {"modelfile": "", "template": "", "details": _details(model), "model_info": {}}
-        capabilities = model.get("capabilities", ["completion"])
-        if capabilities is not None:
-            shown["capabilities"] = capabilities
-        if "remote_host" in model:
-            shown["remote_host"] = model["remote_host"]
-        self.send_json(200, shown)
+    def _show(self, name: str, body: dict[str, Any]) -> None:
+        self.send_json(200, self.server.ollama.shelf.show(name))
 
-    def _generate(self, body: dict[str, Any]) -> None:
+    def _generate(self, name: str, body: dict[str, Any]) -> None:
         """Only what loads and unloads a model: no prompt."""
-        reason = "unload" if body.get("keep_alive") == 0 else "load"
+        shelf, seconds = self.server.ollama.shelf, seconds_of(body.get("keep_alive"))
+        if seconds == 0:
+            shelf.unload(name)
+        else:
+            shelf.load(name, body.get("options", {}).get("num_ctx", 4096), seconds, 0)
+        reason = "load" if seconds else "unload"
         self.send_json(200, {"model": body["model"], "response": "", "done": True, "done_reason": reason})
 
-    def _chat(self, body: dict[str, Any]) -> None:
+    def _chat(self, name: str, body: dict[str, Any]) -> None:
         ollama = self.server.ollama
         with ollama.counted("active_chats"):
             try:
-                Chat(self, body, ollama.behaviour).answer()
+                seconds = 0.0
+                if ollama.behaviour.fault not in ("out_of_memory", "unauthorized", "busy"):
+                    context = body.get("options", {}).get("num_ctx", 4096)
+                    seconds = ollama.shelf.load(
+                        name, context, seconds_of(body.get("keep_alive")), ollama.behaviour.load_seconds)
+                Chat(self, body, ollama.behaviour, seconds).answer()
             except (ClientLeft, ConnectionError):
-                self.close_connection = True
-                with ollama.lock:
-                    ollama.counters.disconnects += 1
+                self._left("disconnects")
+
+    def _pull(self, body: dict[str, Any]) -> None:
+        ollama = self.server.ollama
+        name = str(body.get("model", ""))
+        if not name or " " in name:
+            self.send_json(400, {"error": "invalid model name"})
+            return
+        with ollama.counted("active_pulls"):
+            try:
+                Pull(self, name, ollama.shelf, ollama.behaviour).answer()
+            except (ClientLeft, ConnectionError):
+                self._left("cancelled_pulls")
+
+    def _left(self, counter: str) -> None:
+        self.close_connection = True
+        ollama = self.server.ollama
+        with ollama.lock:
+            setattr(ollama.counters, counter, getattr(ollama.counters, counter) + 1)
 
     def wait(self, seconds: float) -> None:
         """Wait, but leave at once when the client does: what it closed reads as the end of its stream."""
@@ -209,34 +259,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-def _details(model: Mapping[str, Any]) -> dict[str, Any]:
-    family = model.get("family", "llama")
-    return {
-        "format": "gguf",
-        "family": family,
-        "families": [family],
-        "parameter_size": "1B",
-        "quantization_level": "Q4_0",
-    }
-
-
-def _listed(name: str, model: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "model": name,
-        "modified_at": "2026-01-01T00:00:00Z",
-        "size": model.get("size", 1_000_000),
-        "digest": hashlib.sha256(name.encode()).hexdigest(),
-        "details": _details(model),
-    }
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description="A small Ollama that answers from the prompt's passages.")
     arguments.add_argument("command", nargs="?", default="serve", choices=["serve"])
     arguments.add_argument("--port", type=int, default=None)
     arguments.add_argument("--tokens-per-second", type=float, default=30.0)
     arguments.add_argument("--load-seconds", type=float, default=0.0)
+    arguments.add_argument("--pull-bytes-per-second", type=float, default=150e6)
     arguments.add_argument("--model", action="append", help="a model to have; may be repeated")
     chosen = arguments.parse_args()
     host_port = os.environ.get("OLLAMA_HOST", "").rsplit(":", 1)[-1]
@@ -245,15 +274,28 @@ def main() -> None:
         "family": "gptoss",
         "capabilities": ["completion", "tools", "thinking"],
         "size": 13_780_000_000,
+        "parameters": "20.9B",
+        "quantization": "MXFP4",
     }
-    models: dict[str, dict[str, Any]] = {name: dict(gpt_oss) for name in chosen.model or ["gpt-oss:20b"]}
+    smaller = {name: {"family": family, "size": size, "capabilities": capabilities, "parameters": parameters,
+                      "quantization": "Q4_K_M", "context": 40_960}
+               for name, family, size, capabilities, parameters in (
+                   ("qwen3:8b", "qwen3", 5_225_000_000, ["completion", "tools", "thinking"], "8.2B"),
+                   ("gemma3:4b", "gemma3", 3_340_000_000, ["completion", "vision"], "4.3B"),
+                   ("qwen3:4b", "qwen3", 2_500_000_000, ["completion", "tools", "thinking"], "4.0B"),
+                   ("llama3.2:3b", "llama", 2_020_000_000, ["completion", "tools"], "3.2B"),
+                   ("qwen3:1.7b", "qwen3", 1_360_000_000, ["completion", "tools", "thinking"], "2.0B"),
+                   ("qwen3:0.6b", "qwen3", 523_000_000, ["completion", "tools", "thinking"], "752M"))}
+    known: dict[str, dict[str, Any]] = {"gpt-oss:20b": gpt_oss, **smaller}
+    models = {name: known.get(name, gpt_oss) for name in chosen.model or ["gpt-oss:20b"]}
     behaviour = Behaviour(
         tokens_per_second=chosen.tokens_per_second,
         load_seconds=chosen.load_seconds,
+        pull_bytes_per_second=chosen.pull_bytes_per_second,
         make_reply=pleasant_reply,
         thinking="The question asks about the documents. Passage 1 says it; passage 2 adds to it.",
     )
-    server = OllamaServer(models, port, behaviour)
+    server = OllamaServer(models, port, behaviour, catalogue=known)
     print(f"A small Ollama answers at {server.url}", flush=True)
     server.serve_forever()
 

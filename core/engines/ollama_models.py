@@ -40,6 +40,7 @@ class ModelDetails:
     context_tokens: int = 0
     parameters: str = ""
     quantization: str = ""
+    levels: tuple[str, ...] | None = None  # of thinking, as newer servers list them
 
     @property
     def can_chat(self) -> bool:
@@ -49,6 +50,8 @@ class ModelDetails:
 
     def think_levels(self, model: str) -> tuple[str, ...]:
         """How hard `model` may be told to think; gpt-oss knows levels and ignores on and off."""
+        if self.levels is not None:
+            return self.levels
         if self.capabilities is not None and "thinking" not in self.capabilities:
             return ()
         if self.family == "gptoss" or "gpt-oss" in model.lower():
@@ -225,7 +228,17 @@ def _details(shown: Mapping[str, Any], family: str = "") -> ModelDetails:
         context_tokens=int(context) if isinstance(context, int | float) else 0,
         parameters=str(about.get("parameter_size") or ""),
         quantization=str(about.get("quantization_level") or ""),
+        levels=_levels(shown.get("thinking")),
     )
+
+
+def _levels(thinking: object) -> tuple[str, ...] | None:
+    """The values that `think` may take, which are words, true and false."""
+    values = thinking.get("values") if isinstance(thinking, dict) else None
+    if not isinstance(values, list):
+        return None
+    names = {False: "off", True: "on"}
+    return tuple(names[value] if isinstance(value, bool) else str(value) for value in values)
 
 
 def _loaded(model: Mapping[str, Any]) -> LoadedModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from core.engines.base import ChatRequest, EngineEvent, Finished, Message, Thinking, Token
 from core.engines.hosts import dial_url, is_loopback
-from core.engines.ollama import OllamaEngine, full_name
+from core.engines.ollama import OllamaEngine
 from core.errors import EngineError
 from core.settings import Settings
 from tests.ollama_server import OllamaServer
@@ -86,6 +87,7 @@ def test_the_request_sets_the_context_and_forbids_silent_truncation(server: Olla
     ask(server)
     body = server.chats[0]
     assert body["options"] == {"num_ctx": SETTINGS.num_ctx}
+    assert body["keep_alive"] == SETTINGS.ollama_keep_alive
     assert body["truncate"] is False
     assert body["shift"] is False
     assert body["stream"] is True
@@ -237,12 +239,36 @@ def test_closing_the_generator_in_the_middle_frees_the_server(server: OllamaServ
 
     async def run() -> None:
         stream = OllamaEngine(SETTINGS, server.url).chat(request())
-        async for _ in stream:
-            break
+        async for event in stream:
+            if isinstance(event, Token):
+                break
         await stream.aclose()
         assert await asyncio.to_thread(server.wait_until, lambda: server.disconnects == 1, 1)
 
     asyncio.run(run())
+
+
+def test_two_hundred_stops_at_any_moment_leave_no_connection(server: OllamaServer) -> None:
+    server.behave(load_seconds=0.01, reply="word " * 500, tokens_per_second=200)
+    engine, chance = OllamaEngine(SETTINGS, server.url), random.Random(4)
+
+    async def stopped(seconds: float) -> None:
+        async def listen() -> None:
+            async for _ in engine.chat(request()):
+                pass
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await listen()
+
+    async def run() -> None:
+        for _ in range(25):
+            await asyncio.gather(*(stopped(chance.uniform(0, 0.12)) for _ in range(8)))
+
+    asyncio.run(run())
+    assert server.wait_until(lambda: server.active_chats == 0, 1)
+    assert server.wait_until(lambda: server.counters.open_connections == 0, 1)
+    assert server.disconnects > 50
 
 
 def test_one_engine_serves_several_event_loops(server: OllamaServer) -> None:
@@ -331,9 +357,3 @@ def test_loopback_is_told_from_the_rest() -> None:
     assert not any(
         map(is_loopback, ("http://example.com:1", "http://192.168.1.2:1", "http://localhost.evil.com:1"))
     )
-
-
-def test_a_name_without_a_tag_means_latest() -> None:
-    assert full_name("llama3.2") == "llama3.2:latest"
-    assert full_name("llama3.2:1b") == "llama3.2:1b"
-    assert full_name("host:5000/team/model") == "host:5000/team/model:latest"
