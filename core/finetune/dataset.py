@@ -1,35 +1,49 @@
-"""A file of examples, one JSON object a line → examples, and what is wrong line by line.
+"""A user's file of examples, checked row by row → what is good in it, and what is wrong with the rest.
 
-Reads the file as a stream, so a line is never larger in memory than its limit. Knows nothing of models or
-tokens: how many tokens a row has, and what is cut, is told by the run's `start` event.
+`check_dataset` streams: of a million rows it keeps counts, the first problems and a few rows to show, and writes the
+good ones as it goes. Knows nothing of models or tokens: `inspection` counts those.
 """
 
 from __future__ import annotations
 
-import codecs
+import errno
 import json
-from collections.abc import Iterable, Iterator
+import random
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from core.errors import TrainingError
+from core.finetune.examples import (
+    ColumnMapping,
+    Example,
+    ExampleReader,
+    LineError,
+    Turn,
+    Turns,
+    guess_mapping,
+    to_rows,
+)
+from core.finetune.formats import Format, Source, open_source
 
-MAX_LINE_BYTES = 10 * 1024 * 1024
+__all__ = [
+    "ColumnMapping", "Dataset", "DatasetReport", "Example", "Problem", "Turn", "check_dataset", "read_dataset",
+    "stored_examples", "to_rows", "write_dataset",
+]
+
 # Enough for a person to see the pattern; a file of another kind would give one a line.
 MAX_PROBLEMS_KEPT = 1000
+MAX_DUPLICATES_KEPT = 100
+MAX_COLUMNS_KEPT = 50
+PREVIEW_ROWS = 5
+ROWS_BETWEEN_WORDS = 5000  # of progress
 FORM_PROBLEMS = frozenset(
     {"dataset_line_not_json", "dataset_line_not_object", "dataset_line_not_utf8", "dataset_line_nul",
      "dataset_line_too_long"}
 )
-
-
-@dataclass(frozen=True)
-class Example:
-    """`instruction` already holds the optional input, after a blank line."""
-
-    instruction: str
-    output: str
 
 
 @dataclass(frozen=True)
@@ -42,118 +56,229 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class DatasetReport:
+    """What a check found. Rows are those of the file; one that is a conversation may give several examples."""
+
+    name: str
+    format: Format
+    mapping: ColumnMapping  # as it was given, or as the first good row tells it
+    columns: tuple[str, ...]  # the names seen, at most MAX_COLUMNS_KEPT
+    rows: int  # good and bad, without blank ones
+    bad_rows: int
+    examples: int
+    problems: tuple[Problem, ...]  # the first MAX_PROBLEMS_KEPT
+    duplicates: int  # examples that repeat an earlier one word for word; they stay in
+    repeated_lines: tuple[tuple[int, int], ...]  # (line, the line it repeats): the first MAX_DUPLICATES_KEPT
+    preview: tuple[Example, ...]  # the first example and PREVIEW_ROWS - 1 drawn from all, in the file's order
+    encoding: str = "utf-8"
+
+    @property
+    def unused_columns(self) -> tuple[str, ...]:
+        """Columns that hold something nobody will learn."""
+        return tuple(name for name in self.columns if name not in self.mapping.columns)
+
+
+@dataclass(frozen=True)
 class Dataset:
+    """A small dataset, all in memory."""
+
     examples: tuple[Example, ...]
     problems: tuple[Problem, ...]  # the first MAX_PROBLEMS_KEPT
     bad_lines: int  # all of them
 
 
-class LineError(Exception):
-    """A line that is no example: `code` and values of its Problem."""
+def check_dataset(
+    path: Path,
+    *,
+    mapping: ColumnMapping | None = None,
+    turns: Turns = "all",
+    write_to: Path | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> DatasetReport:
+    """Read every row; with `write_to` the good ones are written there as JSONL, whole or not at all.
 
-    def __init__(self, code: str, **values: object) -> None:
-        super().__init__(code)
-        self.code = code
-        self.values = values
-
-
-def read_dataset(path: Path) -> Dataset:
-    """The good rows of a JSONL file and the problems of the others.
-
-    Raises TrainingError: dataset_missing, dataset_unreadable, dataset_wrong_encoding, dataset_empty,
-    dataset_not_jsonl, dataset_no_good_rows.
+    `on_progress` is told the rows read so far, and ends the check by raising. Raises TrainingError: dataset_missing,
+    dataset_unreadable, dataset_wrong_encoding, dataset_parquet_broken, dataset_empty, dataset_not_jsonl,
+    dataset_columns_unknown, dataset_column_missing, dataset_no_good_rows, disk_full_writing.
     """
-    examples: list[Example] = []
-    problems: list[Problem] = []
-    bad_lines = 0
-    only_form_problems = True
-    try:
-        with path.open("rb") as file:
-            for line, raw in numbered_lines(file, path.name):
+    check = Check(open_source(path), mapping, turns)
+    if write_to is None:
+        for _ in check.examples(on_progress):
+            pass
+    else:
+        with written_whole(write_to) as file:
+            for example in check.examples(on_progress):
+                file.write(stored_line(example))
+            check.refuse_if_empty()
+    check.refuse_if_empty()
+    return check.report()
+
+
+def read_dataset(path: Path, mapping: ColumnMapping | None = None) -> Dataset:
+    """All good examples of a file and the problems of its other lines. Raises what `check_dataset` raises."""
+    check = Check(open_source(path), mapping, "all")
+    examples = tuple(check.examples())
+    check.refuse_if_empty()
+    return Dataset(examples, tuple(check.problems), check.bad_rows)
+
+
+class Check:
+    """One reading of one file: what it has seen so far."""
+
+    def __init__(self, source: Source, mapping: ColumnMapping | None, turns: Turns) -> None:
+        self.source = source
+        if source.columns:
+            mapping = known_columns(source, mapping)
+        self.reader = ExampleReader(mapping, turns)
+        self.rows = self.bad_rows = self.count = 0
+        self.problems: list[Problem] = []
+        self.codes: set[str] = set()
+        self.columns: dict[str, None] = dict.fromkeys(source.columns)
+        self.preview: list[tuple[int, Example]] = []
+        # For each example a hash and a line: 16 bytes, so that ten million still fit anywhere.
+        self.hashes, self.lines = array("q"), array("q")
+        self.random = random.Random(0)  # noqa: S311 (the same file shows the same rows)
+
+    def examples(self, on_progress: Callable[[int], None] | None = None) -> Iterator[Example]:
+        """The good examples, in order."""
+        wanted = self.reader.given.columns if self.reader.given else ()
+        try:
+            for line, row in self.source.records(wanted):
+                self.rows += 1
+                if on_progress and self.rows % ROWS_BETWEEN_WORDS == 0:
+                    on_progress(self.rows)
                 try:
-                    examples.append(parse_line(raw))
+                    if isinstance(row, LineError):
+                        raise row
+                    self._see_columns(row)
+                    found = self.reader.examples(line, row)
                 except LineError as error:
-                    bad_lines += 1
-                    only_form_problems &= error.code in FORM_PROBLEMS
-                    if len(problems) < MAX_PROBLEMS_KEPT:
-                        problems.append(Problem(line, error.code, {"line": line, **error.values}))
-    except FileNotFoundError as error:
-        raise TrainingError("dataset_missing", name=path.name) from error
-    except OSError as error:
-        raise TrainingError("dataset_unreadable", name=path.name, reason=error.strerror or "") from error
-    if not examples:
-        if not bad_lines:
-            raise TrainingError("dataset_empty", name=path.name)
-        code = "dataset_not_jsonl" if only_form_problems else "dataset_no_good_rows"
-        raise TrainingError(code, name=path.name, count=bad_lines, line=problems[0].line)
-    return Dataset(tuple(examples), tuple(problems), bad_lines)
+                    self._note(line, error)
+                    continue
+                for example in found:
+                    self._count(example)
+                    yield example
+        except OSError as error:
+            raise TrainingError("dataset_unreadable", name=self.source.path.name,
+                                reason=error.strerror or "") from error
+
+    def refuse_if_empty(self) -> None:
+        """Raises TrainingError when no row can be used."""
+        name = self.source.path.name
+        if self.count:
+            return
+        if not self.rows:
+            raise TrainingError("dataset_empty", name=name)
+        if self.source.format == "jsonl" and self.codes <= FORM_PROBLEMS:
+            raise TrainingError("dataset_not_jsonl", name=name, count=self.bad_rows, line=self.problems[0].line)
+        if self.codes == {"dataset_line_missing_field"} and self.columns and not self.reader.given:
+            raise TrainingError("dataset_columns_unknown", name=name, found=", ".join(self.columns))
+        raise TrainingError("dataset_no_good_rows", name=name, count=self.bad_rows, line=self.problems[0].line)
+
+    def report(self) -> DatasetReport:
+        duplicates, repeated = repeats(self.hashes, self.lines)
+        return DatasetReport(
+            name=self.source.path.name, format=self.source.format, mapping=self.reader.first or ColumnMapping(),
+            columns=tuple(self.columns), rows=self.rows, bad_rows=self.bad_rows, examples=self.count,
+            problems=tuple(self.problems), duplicates=duplicates, repeated_lines=repeated,
+            preview=tuple(example for _, example in sorted(self.preview, key=lambda pair: pair[0])),
+            encoding=self.source.encoding,
+        )
+
+    def _see_columns(self, row: Any) -> None:
+        if not row.keys() <= self.columns.keys() and len(self.columns) < MAX_COLUMNS_KEPT:
+            self.columns.update(dict.fromkeys(str(name)[:100] for name in list(row)[:MAX_COLUMNS_KEPT]))
+
+    def _note(self, line: int, error: LineError) -> None:
+        self.bad_rows += 1
+        self.codes.add(error.code)
+        if len(self.problems) < MAX_PROBLEMS_KEPT:
+            self.problems.append(Problem(line, error.code, {"line": line, **error.values}))
+
+    def _count(self, example: Example) -> None:
+        self.hashes.append(hash((example.instruction, example.output, example.history)))
+        self.lines.append(example.line)
+        # Reservoir sampling: each example is among the PREVIEW_ROWS - 1 drawn with equal chance.
+        if self.count < PREVIEW_ROWS:
+            self.preview.append((self.count, example))
+        elif (place := self.random.randrange(self.count)) < PREVIEW_ROWS - 1:
+            self.preview[place + 1] = (self.count, example)
+        self.count += 1
 
 
-def numbered_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not blank, numbered from 1, each at most MAX_LINE_BYTES + 1 bytes."""
-    number = 0
-    while raw := file.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        if number == 1:
-            if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                raise TrainingError("dataset_wrong_encoding", name=name)
-            raw = raw.removeprefix(codecs.BOM_UTF8)
-        rest = raw
-        while rest and not rest.endswith(b"\n") and len(raw) > MAX_LINE_BYTES:
-            rest = file.readline(MAX_LINE_BYTES)
-        if raw.strip():
-            yield number, raw
+def known_columns(source: Source, mapping: ColumnMapping | None) -> ColumnMapping:
+    """The mapping of a table, whose names are known beforehand. Raises TrainingError."""
+    mapping = mapping or guess_mapping(source.columns)
+    found = ", ".join(source.columns[:MAX_COLUMNS_KEPT])
+    for column in mapping.columns:
+        if column not in source.columns:
+            raise TrainingError("dataset_column_missing", name=source.path.name, column=column, found=found)
+    if not mapping.complete:
+        raise TrainingError("dataset_columns_unknown", name=source.path.name, found=found)
+    return mapping
 
 
-def parse_line(raw: bytes) -> Example:
-    """One line as an example. Raises LineError."""
-    if len(raw) > MAX_LINE_BYTES:
-        raise LineError("dataset_line_too_long", limit_mb=MAX_LINE_BYTES // 2**20)
-    if b"\0" in raw:
-        raise LineError("dataset_line_nul")
-    try:
-        row = json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise LineError("dataset_line_not_utf8") from error
-    except (ValueError, RecursionError) as error:  # RecursionError: thousands of nested brackets
-        raise LineError("dataset_line_not_json") from error
-    if not isinstance(row, dict):
-        raise LineError("dataset_line_not_object")
-    instruction = text_of(row, "instruction")
-    output = text_of(row, "output")
-    extra = text_of(row, "input") if row.get("input") not in (None, "") else ""
-    return Example(f"{instruction}\n\n{extra}" if extra else instruction, output)
+def repeats(hashes: array[int], lines: array[int]) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """How many entries equal an earlier one, and the first of them as (line, line of the first)."""
+    import numpy
+
+    if not hashes:
+        return 0, ()
+    values = numpy.frombuffer(hashes, dtype=numpy.int64)
+    order = numpy.argsort(values, kind="stable")
+    same = values[order][1:] == values[order][:-1]
+    # In sorted order, the first of each group of equals, for every place.
+    starts = numpy.maximum.accumulate(numpy.where(numpy.concatenate(([True], ~same)), numpy.arange(len(order)), 0))
+    later = numpy.flatnonzero(same) + 1
+    pairs = sorted((int(order[place]), int(order[starts[place]])) for place in later[:10_000])
+    shown = tuple((lines[again], lines[first]) for again, first in pairs[:MAX_DUPLICATES_KEPT])
+    return int(same.sum()), shown
 
 
-def text_of(row: dict[str, Any], name: str) -> str:
-    """A field's text, without the blanks around it. Raises LineError."""
-    if name not in row:
-        raise LineError("dataset_line_missing_field", field=name)
-    value = row[name]
-    if not isinstance(value, str):
-        raise LineError("dataset_line_wrong_type", field=name)
-    if "\0" in value:
-        raise LineError("dataset_line_nul")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:  # half of a surrogate pair, written as an escape
-        raise LineError("dataset_line_not_utf8") from error
-    if not value.strip() and name != "input":
-        raise LineError("dataset_line_empty_text", field=name)
-    return value.strip()
+# The run's own copy.
 
 
-def to_rows(example: Example) -> dict[str, list[dict[str, str]]]:
-    """A row as TRL takes it: with prompt and completion apart, the loss falls on the completion only."""
-    return {
-        "prompt": [{"role": "user", "content": example.instruction}],
-        "completion": [{"role": "assistant", "content": example.output}],
-    }
+def stored_line(example: Example) -> str:
+    row: dict[str, Any] = {"instruction": example.instruction, "output": example.output}
+    if example.history:
+        row["history"] = [[turn.role, turn.content] for turn in example.history]
+    if example.line:
+        row["line"] = example.line
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def stored_examples(path: Path) -> Iterator[Example]:
+    """The examples of a file that `check_dataset` or `write_dataset` wrote, one after the other."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            row = json.loads(line)
+            history = tuple(Turn(role, content) for role, content in row.get("history", ()))
+            yield Example(row["instruction"], row["output"], history, row.get("line", 0))
 
 
 def write_dataset(path: Path, examples: Iterable[Example]) -> None:
-    """Examples as JSONL that `read_dataset` gives back unchanged."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    """Examples as JSONL that `stored_examples` gives back unchanged."""
+    with written_whole(path) as file:
         for example in examples:
-            row = {"instruction": example.instruction, "output": example.output}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(stored_line(example))
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[str]]:
+    """A text file that appears under its name only when it is complete. Raises TrainingError disk_full_writing."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+        partial.replace(path)
+    except OSError as error:
+        if is_disk_full(error):
+            raise TrainingError("disk_full_writing", folder=str(path.parent)) from error
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def is_disk_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)) or getattr(
+        error, "winerror", None) in (39, 112)

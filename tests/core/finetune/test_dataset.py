@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 
 from core.errors import TrainingError
-from core.finetune import dataset
-from core.finetune.dataset import Example, read_dataset, to_rows, write_dataset
+from core.finetune import dataset, formats
+from core.finetune.dataset import (
+    ColumnMapping,
+    Example,
+    Turn,
+    check_dataset,
+    read_dataset,
+    stored_examples,
+    to_rows,
+    write_dataset,
+)
 from ui import i18n
 
 GOOD = b'{"instruction": "a", "output": "b"}'
@@ -72,7 +81,7 @@ def test_a_bad_line_is_told_by_its_number_and_the_others_stay(
 def test_a_line_too_long_is_left_out_and_the_next_one_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dataset, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(formats, "MAX_LINE_BYTES", 100)
     long = b'{"instruction": "' + b"x" * 1000 + b'", "output": "b"}'
     read = read_dataset(write(tmp_path, GOOD + b"\n" + long + b"\n" + GOOD + b"\n" + long))
     assert len(read.examples) == 2
@@ -81,7 +90,7 @@ def test_a_line_too_long_is_left_out_and_the_next_one_read(
 
 
 def test_the_line_limit_itself_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "MAX_LINE_BYTES", len(GOOD) + 1)
+    monkeypatch.setattr(formats, "MAX_LINE_BYTES", len(GOOD) + 1)
     assert len(read_dataset(write(tmp_path, (GOOD + b"\n") * 3)).examples) == 3
 
 
@@ -96,10 +105,13 @@ def test_problems_kept_are_bounded_and_all_are_counted(tmp_path: Path) -> None:
         (b"", "dataset_empty"),
         (b"\n \r\n\n", "dataset_empty"),
         (b"\xef\xbb\xbf", "dataset_empty"),
-        (b"instruction,output\na,b\n", "dataset_not_jsonl"),
-        (b'[\n{"instruction": "a", "output": "b"},\n]', "dataset_not_jsonl"),
+        (b"a;b\nc;d\n", "dataset_not_jsonl"),
+        (b'[\n"a",\n"b"]', "dataset_not_jsonl"),
+        (b'[{"instruction": "a", "out', "dataset_no_good_rows"),
         (b"%PDF-1.7\n\x00\x01\x02" * 50, "dataset_not_jsonl"),
-        (b'{"prompt": "a", "completion": "b"}\n' * 3, "dataset_no_good_rows"),
+        (b'{"foo": "a", "bar": "b"}\n' * 3, "dataset_columns_unknown"),
+        (b'{"prompt": "a", "completion": 1}\n' * 3, "dataset_no_good_rows"),
+        (b"PAR1 and nothing that fits", "dataset_parquet_broken"),
         (GOOD.decode().encode("utf-16"), "dataset_wrong_encoding"),
     ],
 )
@@ -122,6 +134,10 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     examples = (Example("¿Qué?\n\nUna línea\u2028otra", "Sí \"claro\" 👍"), Example("a", "b"))
     write_dataset(tmp_path / "copy.jsonl", examples)
     assert read_dataset(tmp_path / "copy.jsonl").examples == examples
+    chat = Example("Y en Perú?", "Lima", (Turn("system", "Sé breve"), Turn("user", "a"), Turn("assistant", "b")), 7)
+    write_dataset(tmp_path / "copy.jsonl", [chat])
+    (again,) = stored_examples(tmp_path / "copy.jsonl")
+    assert (again, again.line) == (chat, 7)
 
 
 def test_a_row_keeps_prompt_and_completion_apart() -> None:
@@ -137,3 +153,122 @@ def test_the_sample_of_each_language_is_whole(language: str) -> None:
     assert len(read.examples) >= 24
     assert read.bad_lines == 0
     assert len(set(read.examples)) == len(read.examples)
+
+
+# Conversations.
+
+CHAT = [{"role": "system", "content": "Sé breve"}, {"role": "user", "content": "¿Capital de Chile?"},
+        {"role": "assistant", "content": "Santiago"}, {"role": "user", "content": "¿Y de Perú?"},
+        {"role": "assistant", "content": "Lima"}]
+
+
+def chat_line(turns: object) -> bytes:
+    return json.dumps({"messages": turns}).encode()
+
+
+def test_every_answer_of_a_conversation_is_an_example_with_what_came_before(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + b"\n" + chat_line(CHAT))
+    _, first, second = read_dataset(path).examples
+    assert (first.instruction, first.output, first.history) == (
+        "¿Capital de Chile?", "Santiago", (Turn("system", "Sé breve"),))
+    assert to_rows(second) == {"prompt": CHAT[:4], "completion": CHAT[4:]}
+    assert first.line == second.line == 2
+    report = check_dataset(path, turns="last")
+    assert (report.rows, report.examples, report.preview[-1].output) == (2, 2, "Lima")
+
+
+def test_other_ways_to_write_a_conversation_are_understood(tmp_path: Path) -> None:
+    sharegpt = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
+    parts = [{"role": "user", "content": [{"type": "text", "text": "a"}]}, {"role": "assistant", "content": "b"}]
+    lines = [json.dumps({"conversations": sharegpt}), json.dumps({"messages": parts})]
+    assert read_dataset(write(tmp_path, "\n".join(lines).encode())).examples == (Example("a", "b"),) * 2
+
+
+@pytest.mark.parametrize(
+    ("turns", "code"),
+    [
+        ("hola", "dataset_line_chat_not_list"),
+        ({"role": "user"}, "dataset_line_chat_not_list"),
+        (CHAT[:4], "dataset_line_chat_no_answer"),
+        ([CHAT[0]], "dataset_line_chat_no_answer"),
+        (CHAT[2:], "dataset_line_chat_order"),
+        ([CHAT[1], CHAT[0], CHAT[2]], "dataset_line_chat_order"),
+        ([CHAT[1], CHAT[1], CHAT[2]], "dataset_line_chat_order"),
+        ([CHAT[1], {"role": "tool", "content": "x"}, CHAT[2]], "dataset_line_chat_role"),
+        ([CHAT[1], {"role": "assistant", "content": None}], "dataset_line_chat_turn"),
+        ([CHAT[1], "Santiago"], "dataset_line_chat_turn"),
+        ([CHAT[1], {"role": "assistant", "content": " "}], "dataset_line_chat_empty"),
+        ([CHAT[1], {"role": "assistant", "content": "a\0"}], "dataset_line_nul"),
+        ([CHAT[1], {"role": "assistant", "content": "a\ud800"}], "dataset_line_not_utf8"),
+        ([CHAT[1], {"role": "assistant", "content": [{"type": "image"}]}], "dataset_line_chat_turn"),
+    ],
+)
+def test_a_conversation_no_template_takes_is_told_by_line_and_turn(tmp_path: Path, turns: object, code: str) -> None:
+    read = read_dataset(write(tmp_path, GOOD + b"\n" + chat_line(turns)))
+    assert [(problem.line, problem.code) for problem in read.problems] == [(2, code)]
+    for language in i18n.LANGUAGES:
+        assert "2" in i18n.translate(language, f"error.{code}", **read.problems[0].values)
+
+
+# Columns.
+
+
+@pytest.mark.parametrize(
+    ("names", "mapping"),
+    [
+        (["output", "input", "instruction"], ColumnMapping("instruction", "input", "output")),
+        (["Pregunta", " Respuesta "], ColumnMapping("Pregunta", "", " Respuesta ")),
+        (["instrucción", "contexto", "salida", "id"], ColumnMapping("instrucción", "contexto", "salida")),
+        (["prompt", "completion"], ColumnMapping("prompt", "", "completion")),
+        (["input", "output"], ColumnMapping("input", "", "output")),
+        (["messages", "source"], ColumnMapping(messages="messages")),
+        (["a", "b"], ColumnMapping()),
+    ],
+)
+def test_usual_names_tell_the_columns(names: list[str], mapping: ColumnMapping) -> None:
+    assert dataset.guess_mapping(names) == mapping
+
+
+def test_the_caller_may_say_which_columns_to_use_and_unused_ones_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path, b'{"frase": "a", "traduccion": "b", "output": "c"}\n{"frase": "d"}')
+    report = check_dataset(path, mapping=ColumnMapping("frase", "", "traduccion"))
+    assert (report.preview, report.bad_rows, report.unused_columns) == ((Example("a", "b"),), 1, ("output",))
+    assert report.problems[0].values == {"line": 2, "field": "traduccion"}
+
+
+# The report.
+
+
+def test_a_report_counts_repeats_and_names_their_lines(tmp_path: Path) -> None:
+    other = b'{"instruction": "a", "output": "c"}'
+    report = check_dataset(write(tmp_path, b"\n".join([GOOD, other, GOOD, b"rubbish", other, GOOD])))
+    assert (report.rows, report.examples, report.bad_rows) == (6, 5, 1)
+    assert (report.duplicates, report.repeated_lines) == (3, ((3, 1), (5, 2), (6, 1)))
+
+
+def test_rows_to_show_are_the_first_and_some_from_everywhere(tmp_path: Path) -> None:
+    lines = [json.dumps({"instruction": str(number), "output": "b"}) for number in range(1000)]
+    path = write(tmp_path, "\n".join(lines).encode())
+    shown = [int(example.instruction) for example in check_dataset(path).preview]
+    assert len(shown) == dataset.PREVIEW_ROWS and shown == sorted(shown)
+    assert shown[0] == 0 and shown[-1] > 100
+    assert [int(example.instruction) for example in check_dataset(path).preview] == shown
+
+
+def test_good_rows_are_written_as_they_are_read_and_nothing_stays_of_a_failed_check(tmp_path: Path) -> None:
+    target = tmp_path / "run" / "dataset.jsonl"
+    target.parent.mkdir()
+    report = check_dataset(write(tmp_path, GOOD + b"\nrubbish\n" + chat_line(CHAT)), write_to=target)
+    written = list(stored_examples(target))
+    assert len(written) == report.examples == 3
+    assert [example.line for example in written] == [1, 3, 3]
+    target.unlink()
+    with pytest.raises(TrainingError):
+        check_dataset(write(tmp_path, b"rubbish"), write_to=target)
+
+    def give_up(rows: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check_dataset(write(tmp_path, (GOOD + b"\n") * 6000), write_to=target, on_progress=give_up)
+    assert list(target.parent.iterdir()) == []
