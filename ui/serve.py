@@ -72,7 +72,7 @@ def _serve(settings: Settings, language: str, options: ServeOptions, collection:
     workshop = Workshop(settings, collection, background, Previewer(settings, collection.store),
                         Engines(settings), Runs(settings), default_model(settings))
     stack.callback(workshop.previewer.close)
-    stack.callback(workshop.engines.chooser.close)
+    stack.callback(workshop.engines.close)
     port = free_port(options.host, options.port)
     if port != options.port:
         print(translate(language, "terminal.port_busy", wanted=options.port, port=port))

@@ -10,6 +10,7 @@ from core.documents.background import BackgroundIndexing
 from core.documents.collection import Collection
 from core.documents.preview import Previewer
 from core.engines.choice import Choice, EngineChooser
+from core.engines.pulls import Pulls
 from core.finetune.runs import Runs
 from core.settings import Settings
 
@@ -24,25 +25,41 @@ class Engines:
 
     def __init__(self, settings: Settings) -> None:
         self.chooser = EngineChooser(settings)
+        self.pulls = Pulls(lambda: self.chooser.ollama.installed, self.look_anew)
         self.choice: Choice | None = None
+        self._anew = True
         self._looked = 0.0
         self._looking = asyncio.Lock()
 
     async def look(self) -> None:
         """Choose again when the last choice is old; returns at once while another page is looking."""
-        if self._looking.locked() or time.monotonic() - self._looked < _LOOK_AGAIN_SECONDS:
+        fresh = not self._anew and time.monotonic() - self._looked < _LOOK_AGAIN_SECONDS
+        if self._looking.locked() or fresh:
             return
         async with self._looking:
-            self.choice = await self.chooser.choose()
-            self._looked = time.monotonic()
+            await self._look()
+
+    def look_anew(self) -> None:
+        """A model came or went: the last choice is old, whenever it was made."""
+        self._anew = True
 
     async def current(self) -> Choice:
         """The choice to answer with now."""
         async with self._looking:
-            if self.choice is None:
-                self.choice = await self.chooser.choose()
-                self._looked = time.monotonic()
+            if self.choice is None or self._anew:
+                return await self._look()
             return self.choice
+
+    def close(self) -> None:
+        """End the downloads, and what was started to answer."""
+        self.pulls.close()
+        self.chooser.close()
+
+    async def _look(self) -> Choice:
+        self._anew = False
+        choice = self.choice = await self.chooser.choose()
+        self._looked = time.monotonic()
+        return choice
 
 
 @dataclass(frozen=True)

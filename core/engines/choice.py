@@ -54,6 +54,11 @@ class EngineChooser:
         """The last choice, or `starting` while the first one, or a start of Ollama, is under way."""
         return self._status
 
+    @property
+    def ollama(self) -> OllamaEngine:
+        """The Ollama of the settings, whether it answers or not. Raises EngineError `engine_bad_host`."""
+        return self._engine()
+
     async def choose(self) -> Choice:
         """The best engine available now; never fails, for there is always one. Takes up to 20 s when Ollama
         has to be started."""
