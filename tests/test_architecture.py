@@ -31,7 +31,8 @@ MODEL_LIBRARIES = {"torch", "transformers", "sentence_transformers", "trl", "pef
 # Only these run models, in processes of their own: the page stays light and outlives a model's crash. They
 # are started by name; whatever the page's process imports must not import them.
 CHILD_MODULES = {
-    "core.documents.embedding_backends", "core.documents.embedding_worker", "core.finetune.progress",
+    "core.documents.embedding_backends", "core.documents.embedding_worker", "core.engines.generation",
+    "core.engines.generation_server", "core.finetune.progress",
     "core.finetune.trainer", "core.finetune.worker",
 }
 ERRORS = {"AppError", "DocumentError", "EngineError", "TrainingError"}

@@ -93,8 +93,11 @@ class OpenAICompatibleEngine:
 
     async def _events(self, client: httpx.AsyncClient, request: ChatRequest) -> AsyncGenerator[dict[str, Any], None]:
         """The events of one answer. Raises EngineError, also for an error inside the stream."""
-        async with self._opened(client, request) as response:
-            lines = data_lines(response.aiter_text())
+        async with (
+            self._opened(client, request) as response,
+            contextlib.aclosing(response.aiter_text()) as chunks,  # type: ignore[type-var]
+            contextlib.aclosing(data_lines(chunks)) as lines,
+        ):
             seconds = self._settings.first_token_timeout_seconds
             while (data := await self._limited(anext(lines, None), seconds, request)) is not None:
                 if data == "[DONE]":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ class Problem:
     message: str
 
 
-async def data_lines(chunks: AsyncIterator[str]) -> AsyncIterator[str]:
+async def data_lines(chunks: AsyncIterator[str]) -> AsyncGenerator[str, None]:
     """The `data:` of each server-sent event. Lines may end in any of the three ways the standard allows."""
     rest = ""
     async for chunk in chunks:
