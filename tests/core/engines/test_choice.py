@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import sys
 from collections.abc import Iterator
@@ -12,20 +13,30 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core.engines import config
 from core.engines.base import ChatRequest, Message, Token
 from core.engines.choice import Choice, EngineChooser
+from core.engines.config import EnginesConfig
 from core.engines.ollama import OllamaEngine
 from core.engines.passages import PassagesEngine
 from core.errors import EngineError
 from core.settings import Settings
 from tests.ollama_server import OllamaServer
+from tests.openai_server import OpenAIServer
 from ui.i18n import LANGUAGES, translate
 
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="the fake ollama is a shell script")
 
 
+@pytest.fixture(autouse=True)
+def no_downloaded_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
 def settings_for(host: str, folder: Path, model: str = "gpt-oss:20b") -> Settings:
-    return Settings(ollama_host=host, ollama_model=model, data_dir=folder, connect_timeout_seconds=2)
+    return Settings(
+        ollama_host=host, ollama_model=model, data_dir=folder, runs_dir=folder / "runs", connect_timeout_seconds=2
+    )
 
 
 def choose(settings: Settings) -> Choice:
@@ -242,3 +253,60 @@ def test_an_ollama_that_dies_at_its_start_is_not_waited_for(
     assert (choice.status.engine, choice.status.note) == ("passages", "engine.note_start_failed")
     assert str(settings.logs_dir) in said(choice)
     assert "no such disk" in (settings.logs_dir / "ollama.log").read_text()
+
+
+def fake_embedded(folder: Path) -> Path:
+    """A folder that looks like a whole chat model; nothing here loads it."""
+    folder.mkdir(parents=True)
+    kind = {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "max_position_embeddings": 40960}
+    (folder / "config.json").write_text(json.dumps(kind))
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ enable_thinking }}"}))
+    (folder / "model.safetensors").write_bytes(b"0" * 1000)
+    return folder
+
+
+@pytest.mark.usefixtures("no_ollama")
+def test_without_ollama_a_model_on_disk_answers(tmp_path: Path, free_host: str) -> None:
+    model = str(fake_embedded(tmp_path / "model"))
+    config.save(tmp_path, EnginesConfig(embedded_model=model))
+    choice = choose(settings_for(free_host, tmp_path))
+    assert (choice.status.engine, choice.status.model, choice.status.note) == ("embedded", model, "")
+    assert [(found.name, found.engine, found.think_levels) for found in choice.models] == [
+        (model, "embedded", ("off", "on"))]
+
+
+def test_ollama_comes_before_a_model_on_disk_and_all_can_be_picked(tmp_path: Path) -> None:
+    model = str(fake_embedded(tmp_path / "model"))
+    with OllamaServer(models={"gpt-oss:20b": {}}) as server, OpenAIServer([{"id": "big"}]) as other:
+        config.save(tmp_path, EnginesConfig(embedded_model=model, openai_url=other.url))
+        chooser = EngineChooser(settings_for(server.url, tmp_path))
+        choice = asyncio.run(chooser.choose())
+        assert choice.status.engine == "ollama"
+        assert [(found.engine, found.name) for found in choice.models] == [
+            ("ollama", "gpt-oss:20b"), ("embedded", model), ("openai", "big")]
+        assert asyncio.run(chooser.with_model("embedded", model)).engine is chooser.embedded
+        assert asyncio.run(chooser.with_model("openai", "big")).status.model == "big"
+        for engine, code in (("embedded", "engine_embedded_missing"), ("openai", "engine_server_model_missing")):
+            with pytest.raises(EngineError) as caught:
+                asyncio.run(chooser.with_model(engine, "nobody"))
+            assert caught.value.code == code
+
+
+@pytest.mark.usefixtures("no_ollama")
+def test_a_server_answers_first_only_where_the_user_said_so(tmp_path: Path, free_host: str) -> None:
+    settings = settings_for(free_host, tmp_path)
+    with OpenAIServer([{"id": "big"}]) as server:
+        config.save(tmp_path, EnginesConfig(openai_url=server.url))
+        assert choose(settings).status.engine == "passages"
+        config.save(tmp_path, EnginesConfig(openai_url=server.url, openai_first=True))
+        assert (choose(settings).status.engine, choose(settings).status.model) == ("openai", "big")
+    silent = choose(settings)
+    assert (silent.status.engine, silent.status.note) == ("passages", "engine.note_server_silent")
+    assert server.url in said(silent)
+
+
+def test_no_server_set_up_is_said_so(tmp_path: Path, free_host: str) -> None:
+    with pytest.raises(EngineError) as caught:
+        asyncio.run(EngineChooser(settings_for(free_host, tmp_path)).with_model("openai"))
+    assert caught.value.code == "engine_server_missing"
