@@ -1,98 +1,98 @@
-"""A conversation as the page shows it: messages, source cards, the page with the passage. Text from outside is
-escaped; a model's Markdown is sanitised by gradio and loads nothing, by the page's content policy."""
+"""A conversation as the page shows it: its messages, the engine's line, the meter of the model's context. Text from
+outside is escaped; a model's Markdown goes through `chat_markdown`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal
+from typing import Any
 
-from core.chat.citations import replace_citations
-from core.documents.preview import PagePicture, TextExcerpt
-from core.documents.search import Hit
-from core.engines.base import EngineStatus, Message
-from ui.i18n import translate
+from core.chat.events import Budget, Loading, Waiting
+from core.chat.turns import Turn
+from core.engines.base import EngineStatus
+from core.errors import AppError
+from ui.chat_markdown import harmless, shown
+from ui.feedback import size_text
+from ui.i18n import explain, translate
 
-_MESSAGES_SHOWN = 100  # updates get slower with every message in the page
-_EXCERPT_CHARS = 220
-
-
-@dataclass
-class Turn:
-    """One question and its answer, as far as it has come."""
-
-    question: str
-    status: str = ""  # what is being done, before the first word
-    answer: str = ""
-    thought: str = ""
-    note: str = ""  # after the answer: stopped, failed and why, what was left out
-    hits: tuple[Hit, ...] = ()
-    state: Literal["running", "done", "stopped", "failed"] = "running"
+Message = dict[str, Any]
+FREE, RETRY = "free", "retry"  # what a button below a message does
 
 
-def history_of(turns: Sequence[Turn]) -> list[Message]:
-    """What the model is told of earlier turns: questions and answers, no thoughts, nothing that failed."""
-    history = []
-    for turn in turns:
-        if turn.question and turn.answer:
-            history += [Message("user", turn.question), Message("assistant", turn.answer)]
-    return history
+def turn_messages(language: str, turn: Turn, index: int, before: str = "") -> list[Message]:
+    """One turn for gradio's Chatbot. `before` says what is being done while the engine has said nothing yet."""
+    messages: list[Message] = []
+    if turn.question:
+        messages.append({"role": "user", "content": harmless(turn.question)})
+    if turn.thought:
+        state = "pending" if turn.state == "running" and not turn.answer else "done"
+        messages.append({"role": "assistant", "content": harmless(turn.thought),
+                         "metadata": {"title": translate(language, f"chat.thinking_{state}"), "status": state}})
+    content = "\n\n".join(part for part in _parts(language, turn, index, before) if part)
+    if content:
+        message: Message = {"role": "assistant", "content": content}
+        if options := _options(language, turn):
+            message["options"] = options
+        messages.append(message)
+    return messages
 
 
-def messages(language: str, turns: Sequence[Turn]) -> list[dict[str, Any]]:
-    """The conversation for gradio's Chatbot; the last hundred messages of it."""
-    shown: list[dict[str, Any]] = []
-    for index, turn in enumerate(turns):
-        if turn.question:
-            shown.append({"role": "user", "content": turn.question})
-        if turn.thought:
-            state = "done" if turn.answer or turn.state != "running" else "pending"
-            title = translate(language, f"chat.thinking_{state}")
-            shown.append({"role": "assistant", "content": turn.thought,
-                          "metadata": {"title": title, "status": state}})
-        parts = [linked(turn.answer, index), f"*{turn.note}*" if turn.note else ""]
-        if turn.state == "running" and not turn.answer and not turn.thought:
-            parts = [f"*{turn.status}*"]
-        content = "\n\n".join(part for part in parts if part)
-        if content:
-            shown.append({"role": "assistant", "content": content})
-    return shown[-_MESSAGES_SHOWN:]
+def _parts(language: str, turn: Turn, index: int, before: str) -> list[str]:
+    """What stands in an answer's bubble, from top to bottom."""
+    parts = []
+    if turn.query and turn.query != turn.question:
+        parts.append(_aside(translate(language, "chat.searched_for", query=turn.query), "searched"))
+    if turn.from_model and turn.answer:
+        parts.append(_aside(translate(language, "chat.from_model"), "from-model"))
+    if turn.answer:
+        parts.append(shown(turn.answer, index, turn.doubtful, translate(language, "chat.doubtful")))
+    elif turn.state == "running" and (turn.status is not None or not turn.thought):
+        parts.append(_aside(_status(language, turn, before), "status"))
+    elif turn.state == "done" and not turn.notes:
+        parts.append(plain(translate(language, "chat.no_answer")))
+    for key, values in turn.notes:
+        text = translate(language, key, **values)
+        parts.append(plain(text) if key.startswith("chat.nothing_") else _aside(text, "note"))
+    if turn.error is not None:
+        parts.append(_aside(explain(language, AppError(turn.error[0], **turn.error[1])), "failure"))
+    if turn.state == "stopped":
+        parts.append(_aside(translate(language, "chat.stopped"), "note"))
+    return parts
 
 
-def linked(answer: str, turn_index: int) -> str:
-    """The answer with each `[n]` a link that the page turns into its source."""
-    return replace_citations(answer, lambda number: f"[[{number}]](#source-{turn_index}-{number})")
+def _status(language: str, turn: Turn, before: str) -> str:
+    """What is being done, before the first word."""
+    match turn.status:
+        case Waiting(place):
+            return translate(language, "chat.waiting", place=place)
+        case Loading(model, 0):
+            return translate(language, "chat.loading_model", model=model)
+        case Loading(model, size):
+            return translate(language, "chat.loading_model_size", model=model, size=size_text(language, size))
+    return translate(language, "chat.status_model") if turn.hits else before
 
 
-def source_cards(language: str, hits: Sequence[Hit], turn_index: int, chosen: int | None = None) -> str:
-    """The numbered passages of an answer as cards that can be clicked."""
-    if not hits:
-        return f'<div class="empty">{escape(translate(language, "chat.sources_empty"))}</div>'
-    cards = []
-    for hit in hits:
-        text = " ".join(hit.text.split())
-        excerpt = text[:_EXCERPT_CHARS] + ("…" if len(text) > _EXCERPT_CHARS else "")
-        current = ' aria-current="true"' if hit.rank == chosen else ""
-        place = f"{hit.source} · {translate(language, 'chat.page', page=hit.page)}"
-        cards.append(
-            f'<button type="button" class="source" data-turn="{turn_index}" data-number="{hit.rank}"{current}>'
-            f'<span class="number">{hit.rank}</span><span class="place">{escape(place)}</span>'
-            f'<span class="excerpt">{escape(excerpt)}</span></button>')
-    return f'<div class="sources">{"".join(cards)}</div>'
+def _options(language: str, turn: Turn) -> list[dict[str, str]]:
+    """The buttons below an answer; gradio shows those of the last one."""
+    if turn.state == "failed" and turn.question:
+        return [{"value": RETRY, "label": translate(language, "chat.try_again")}]
+    if any(key == "chat.nothing_no_match" for key, _ in turn.notes):
+        return [{"value": FREE, "label": translate(language, "chat.answer_freely")}]
+    return []
 
 
-def page_view(language: str, hit: Hit, shown: PagePicture | TextExcerpt) -> str:
-    """The page's picture, or the text around the passage."""
-    place = escape(f"{hit.source} · {translate(language, 'chat.page', page=hit.page)}", quote=True)
-    if isinstance(shown, PagePicture):
-        return f'<figure class="page"><img src="{shown.data_uri}" alt="{place}"></figure>'
-    return (f'<figure class="page text" aria-label="{place}">{escape(shown.before)}<mark>{escape(shown.passage)}</mark>'
-            f"{escape(shown.after)}</figure>")
+def plain(text: str) -> str:
+    """Text of which Markdown makes nothing, not even a link."""
+    return "".join(letter if letter.isalnum() or letter in " ,;\n" or ord(letter) > 126 else f"&#{ord(letter)};"
+                   for letter in text)
+
+
+def _aside(text: str, kind: str) -> str:
+    return f'<span class="aside {kind}">{plain(" ".join(text.split()))}</span>'
 
 
 def engine_pill(language: str, status: EngineStatus | None, warming_up: bool) -> str:
-    """Which engine answers, with which model, and whether it is ready."""
+    """Which engine answers, with which model, and whether it is ready: a button that opens the panel of models."""
     if status is None or status.state == "starting":
         name, state, kind = translate(language, "engine.name_ollama"), "engine.state_starting", "waiting"
     else:
@@ -101,5 +101,30 @@ def engine_pill(language: str, status: EngineStatus | None, warming_up: bool) ->
         if warming_up:
             state, kind = "engine.state_warming_up", "waiting"
     model = f' · <strong>{escape(status.model)}</strong>' if status is not None and status.model else ""
-    return (f'<div class="pill {kind}" role="status"><span class="dot"></span><span>{escape(name)}{model}</span>'
-            f'<span class="pill-state">{escape(translate(language, state))}</span></div>')
+    return (f'<div role="status"><button type="button" class="pill {kind}" data-drawer="models" '
+            f'title="{escape(translate(language, "chat.open_models"), quote=True)}"><span class="dot"></span>'
+            f"<span>{escape(name)}{model}</span>"
+            f'<span class="pill-state">{escape(translate(language, state))}</span></button></div>')
+
+
+def context_meter(language: str, turns: Sequence[Turn]) -> str:
+    """How much of the model's context the last question took, as a thin bar and in words; nothing before it."""
+    turn = next((turn for turn in reversed(turns) if turn.budget.used), None)
+    budget = turn.budget if turn is not None else Budget()
+    if turn is None or not budget.limit:
+        return ""
+    used = max(budget.used, turn.usage.prompt_tokens) + turn.usage.answer_tokens
+    share = min(used / budget.limit, 1.0)
+    kind = "full" if share > 0.9 else "near" if share > 0.7 else "easy"
+    words = translate(language, "chat.context", used=_thousands(language, used),
+                      limit=_thousands(language, budget.limit))
+    return (f'<div class="meter {kind}" role="meter" aria-valuemin="0" aria-valuemax="{budget.limit}" '
+            f'aria-valuenow="{min(used, budget.limit)}" aria-label="{escape(words, quote=True)}" '
+            f'title="{escape(translate(language, "chat.context_explained"), quote=True)}">'
+            f'<span class="bar"><span style="width: {share:.1%}"></span></span><span>{escape(words)}</span></div>')
+
+
+def _thousands(language: str, number: int) -> str:
+    if number < 10_000:
+        return str(number)
+    return f"{number / 1000:.0f}k" if language == "en" else f"{number / 1000:.0f} mil"

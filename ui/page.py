@@ -6,7 +6,8 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui import chat_tab, documents_tab, finetune_tab
+from ui import chat_script, chat_tab, documents_tab, finetune_tab
+from ui.chat_settings import drawer_head
 from ui.chat_view import engine_pill
 from ui.feedback import LANGUAGE_COOKIE, both, html_block, label
 from ui.i18n import DEFAULT_LANGUAGE, LANGUAGES
@@ -35,11 +36,16 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
             html_block(_brand(), elem_id="brand", scale=1)
             pill = html_block(engine_pill(DEFAULT_LANGUAGE, None, True), elem_id="engine")
             html_block(_language_switch(), elem_id="language", js_on_load=_SWITCH_LANGUAGE)
+            html_block("<span></span>", elem_id="drawers", js_on_load=chat_script.PAGE)
+        # Outside the tabs, so that the header opens it from each of them.
+        with gr.Column(elem_id="models-panel", elem_classes="drawer"):
+            html_block(drawer_head("chat.models"))
+            engine_note = html_block(elem_id="engine-note")
         with gr.Tabs(selected="chat", elem_id="tabs"):
             with gr.Tab(label("tabs.documents"), id="documents", elem_id="tab-documents"):
                 documents_tab.build(workshop, timer)
             with gr.Tab(label("tabs.chat"), id="chat", elem_id="tab-chat"):
-                chat_tab.build(workshop, timer, pill)
+                chat_tab.build(workshop, page, timer, pill, engine_note)
             with gr.Tab(label("tabs.finetune"), id="finetune", elem_id="tab-finetune"):
                 finetune_tab.build(workshop, timer)
     return page

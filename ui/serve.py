@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from core.chat.conversations import Conversations
 from core.documents.background import BackgroundIndexing
 from core.documents.collection import Collection
 from core.documents.preview import Previewer
@@ -69,8 +70,10 @@ def _serve(settings: Settings, language: str, options: ServeOptions, collection:
     from ui.workshop import Engines, Workshop
 
     background = BackgroundIndexing(collection)
+    conversations = Conversations(settings.data_dir / "conversations.sqlite3")
+    stack.callback(conversations.close)
     workshop = Workshop(settings, collection, background, Previewer(settings, collection.store),
-                        Engines(settings), Runs(settings), default_model(settings))
+                        Engines(settings), Runs(settings), default_model(settings), conversations)
     stack.callback(workshop.previewer.close)
     stack.callback(workshop.engines.close)
     port = free_port(options.host, options.port)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from core.chat.conversations import Conversations
+from core.chat.queue import Queues
 from core.documents.background import BackgroundIndexing
 from core.documents.collection import Collection
 from core.documents.preview import Previewer
@@ -71,3 +73,10 @@ class Workshop:
     engines: Engines
     runs: Runs
     default_base_model: str
+    conversations: Conversations
+    queues: Queues = field(default_factory=Queues)
+
+    @property
+    def warm(self) -> bool:
+        """Whether search answers at once."""
+        return self.background.warm.is_set() and self.collection.embedder.ready.is_set()

@@ -12,6 +12,7 @@ import pytest
 from starlette.requests import Request
 
 import ui.workshop
+from core.chat.conversations import Conversations
 from core.documents.background import BackgroundIndexing
 from core.documents.collection import Collection
 from core.documents.preview import Previewer
@@ -19,7 +20,8 @@ from core.finetune.runs import Runs
 from core.settings import Settings
 from tests.ollama_server import OllamaServer
 from tests.running_app import free_port
-from ui.chat_tab import ChatEvents
+from ui.chat_session import Session
+from ui.chat_settings import ChatSettings
 from ui.i18n import translate
 from ui.workshop import Engines, Workshop
 
@@ -65,38 +67,52 @@ def port() -> int:
 
 
 @pytest.fixture
-def events(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatEvents]:
-    """The Chat tab's handlers over a real collection; every tick looks for engines again."""
+def chat_settings(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatSettings]:
+    """The Chat tab's settings over a real collection; every tick looks for engines again."""
     monkeypatch.setattr(ui.workshop, "_LOOK_AGAIN_SECONDS", 0.0)
     monkeypatch.setenv("PATH", "")  # no Ollama to start
     chosen = settings(tmp_path, f"http://127.0.0.1:{port}")
+    conversations = Conversations(tmp_path / "conversations.sqlite3")
     with Collection(chosen) as collection:
-        yield ChatEvents(Workshop(chosen, collection, BackgroundIndexing(collection),
-                                  Previewer(chosen, collection.store), Engines(chosen), Runs(chosen), "model"))
+        yield ChatSettings(Workshop(chosen, collection, BackgroundIndexing(collection),
+                                    Previewer(chosen, collection.store), Engines(chosen), Runs(chosen), "model",
+                                    conversations))
+    conversations.close()
 
 
-def test_an_engine_that_comes_later_is_followed_and_one_that_goes_is_left(events: ChatEvents, port: int) -> None:
+def test_an_engine_that_comes_later_is_followed_and_one_that_goes_is_left(
+    chat_settings: ChatSettings, port: int
+) -> None:
     async def test() -> None:
-        seen, pill, model, note = await events.refresh(("", ""), None, ENGLISH)
-        assert model["value"] == "passages|" and translate("en", "engine.name_passages") in pill
+        session = Session()
+        seen, pill, model, _, note = await chat_settings.refresh("", session, ENGLISH)
+        assert model["value"] == "" and translate("en", "engine.name_passages") in pill
         assert translate("en", "engine.note_no_engine", model="gpt-oss:20b").split("`")[0][:20] in note
         with OllamaServer(models=MODELS, port=port):
-            seen, pill, model, note = await events.refresh(seen, "passages|", ENGLISH)
-            assert model["value"] == "ollama|gpt-oss:20b" and "gpt-oss:20b" in pill and note == ""
-            assert ("llama3.2:3b", "ollama|llama3.2:3b") in model["choices"]
-        seen, pill, model, note = await events.refresh(seen, "ollama|gpt-oss:20b", ENGLISH)
-        assert model["value"] == "passages|" and note
+            seen, pill, model, _, note = await chat_settings.refresh(seen, session, ENGLISH)
+            assert "gpt-oss:20b" in pill and note == ""
+            assert (translate("en", "chat.automatic", model="gpt-oss:20b"), "") in model["choices"]
+            assert "ollama|llama3.2:3b" in [value for _, value in model["choices"]]
+        seen, pill, model, _, note = await chat_settings.refresh(seen, session, ENGLISH)
+        assert translate("en", "engine.name_passages") in pill and note
 
     asyncio.run(test())
 
 
-def test_the_readers_own_choice_stays(events: ChatEvents, port: int) -> None:
+def test_the_readers_own_choice_stays_also_when_it_is_gone(chat_settings: ChatSettings, port: int) -> None:
     async def test() -> None:
+        session = Session()
         with OllamaServer(models=MODELS, port=port):
-            seen, *_ = await events.refresh(("", ""), None, ENGLISH)
+            seen, *_ = await chat_settings.refresh("", session, ENGLISH)
             for picked in ("ollama|llama3.2:3b", "passages|"):
-                seen, _, model, _ = await events.refresh(seen, picked, ENGLISH)
-                assert model["value"] == picked
-                assert await events.refresh(seen, picked, ENGLISH) == [gr.skip()] * 4  # nothing new, nothing sent
+                session.choose(chat_settings._workshop.conversations, picked=picked)
+                seen, pill, model, *_ = await chat_settings.refresh(seen, session, ENGLISH)
+                assert model["value"] == picked and (picked.split("|")[1] or translate(
+                    "en", "engine.name_passages")) in pill
+                # Nothing new, nothing sent.
+                assert await chat_settings.refresh(seen, session, ENGLISH) == [gr.skip()] * 5
+            session.choose(chat_settings._workshop.conversations, picked="ollama|gone:1b")
+            _, _, model, *_ = await chat_settings.refresh(seen, session, ENGLISH)
+            assert (translate("en", "chat.model_gone", model="gone:1b"), "ollama|gone:1b") in model["choices"]
 
     asyncio.run(test())

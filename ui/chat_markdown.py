@@ -1,0 +1,75 @@
+"""A model's Markdown on its way to the page: it keeps its tables, code and formulas, and loses what could load or run.
+
+Gradio's sanitiser runs no script, but it lets pictures from other hosts through, which would tell them what a document
+says; they are shown as the text they are written as. Knows nothing of turns, and loads nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+from core.chat.citations import replace_citations
+
+# What gradio shall take for formulas. Not the single dollar: it would read "$5 or $10" as one; `_formulas` finds those
+# that are meant.
+LATEX_DELIMITERS: list[dict[str, str | bool]] = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "\\[", "right": "\\]", "display": True},
+    {"left": "\\(", "right": "\\)", "display": False},
+]
+_CODE = re.compile(
+    r"^[ \t]*(?P<fence>`{3,}|~{3,})[^`\n]*\n(?:[^\n]*\n)*?(?:[ \t]*(?P=fence)[`~]*[ \t]*$|[^\n]*\Z)"
+    r"|(?<![\\`])(?P<ticks>`+)(?!`)(?s:(?:(?!\n[ \t]*\n).)+?)(?<!`)(?P=ticks)(?!`)", re.MULTILINE)
+# As Pandoc has it: the dollars of a formula touch it, and no digit follows the last one.
+_DOLLARS = re.compile(r"(?<![\\$])\$(?![\s$])((?:\\.|[^$\n\\])+?)(?<!\s)\$(?![\d$])")
+_FORMULA = re.compile(r"\$\$.+?\$\$|\\\(.+?\\\)|\\\[.+?\\\]", re.DOTALL)
+# Marks that only shape text; models write <br> into tables.
+_SHAPING = re.compile(r"</?(?:br|sub|sup|b|i|em|strong|u|kbd)\s*/?>\Z", re.IGNORECASE)
+_TAG = re.compile(r"<(?=[a-zA-Z/!?])(?:[^<>\n]{0,12}>)?")
+_PICTURE = re.compile(r"!\[")
+# Links within the page are ours alone: they show sources and press buttons.
+_OWN_LINK = re.compile(r"\](\(\s*<?\s*#|:\s*<?\s*#)")
+_DOUBT = "\ue0d7"  # of the private use area: in no text
+
+
+def shown(answer: str, turn_index: int, doubtful: Sequence[tuple[int, int]] = (), doubt: str = "") -> str:
+    """A resolved answer for gradio's Markdown: harmless, each `[n]` a link to its source, and a question mark that says
+    `doubt` behind each sentence of `doubtful`, spans of `answer`."""
+    pieces, begin = [], 0
+    for _, end in sorted(doubtful, key=lambda span: span[1]):
+        pieces.append(answer[begin:end])
+        begin = end
+    pieces.append(answer[begin:])
+    # A mark of ours between the pieces, so that code and formulas are seen across them.
+    marked = _DOUBT.join(piece.replace(_DOUBT, "") for piece in pieces)
+    linked = replace_citations(harmless(marked), lambda number: f"[[{number}]](#source-{turn_index}-{number})")
+    return linked.replace(_DOUBT, f'<a href="#doubt" class="doubt" title="{escape(doubt)}">?</a>')
+
+
+
+
+def harmless(text: str) -> str:
+    """Markdown whose pictures, HTML and links into the page are text. Code stays as it is."""
+    parts, begin = [], 0
+    for code in _CODE.finditer(text):
+        parts += [_prose(text[begin:code.start()]), code[0]]
+        begin = code.end()
+    return "".join([*parts, _prose(text[begin:])])
+
+
+def _prose(text: str) -> str:
+    text = _DOLLARS.sub(r"\\(\1\\)", text)
+    parts, begin = [], 0
+    for formula in _FORMULA.finditer(text):
+        # No tag can begin before a blank, and a formula does not mind one.
+        parts += [_words(text[begin:formula.start()]), re.sub("<(?=[a-zA-Z/!?])", "< ", formula[0])]
+        begin = formula.end()
+    return "".join([*parts, _words(text[begin:])])
+
+
+def _words(text: str) -> str:
+    text = _TAG.sub(lambda tag: tag[0] if _SHAPING.match(tag[0]) else "&lt;" + tag[0][1:], text)
+    text = _PICTURE.sub("!&#91;", text)
+    return _OWN_LINK.sub(lambda link: "]" + ("&#40;" if link[1].startswith("(") else "&#58;") + link[1][1:], text)

@@ -1,0 +1,84 @@
+"""Going from one conversation to another: the last one when the page is opened, an old one, a new one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import gradio as gr
+
+from core.chat.citations import cited
+from core.errors import AppError
+from ui.chat_answering import Answering, Parts, Update, bar_memory, resting
+from ui.chat_evidence import Evidence, source_cards
+from ui.chat_list import ConversationList, owner_of
+from ui.chat_session import MESSAGES_SHOWN, Session
+from ui.chat_settings import ChatSettings, SettingsParts
+from ui.chat_view import context_meter
+from ui.feedback import language_of
+from ui.workshop import Workshop
+
+
+class Switching:
+    """The handlers that change which conversation a window shows. A running answer is ended by the event itself."""
+
+    def __init__(self, workshop: Workshop, parts: Parts, fields: SettingsParts, settings: ChatSettings,
+                 answering: Answering, evidence: Evidence, conversations: ConversationList) -> None:
+        self._workshop, self._parts, self._fields = workshop, parts, fields
+        self._settings, self._answering, self._evidence = settings, answering, evidence
+        self._list = conversations
+
+    async def restore(self, conversation_id: str, session: Session, request: gr.Request) -> Update:
+        """The conversation this window had before it was loaded anew."""
+        await self._open(conversation_id, session, request)
+        return await self._everything(session, request)
+
+    async def select(self, event: gr.EventData, query: str, session: Session, request: gr.Request) -> Update:
+        """A conversation of the list is opened, or the open one is deleted."""
+        if event.act == "delete":
+            listed, _ = await self._list.act(event, query, session, request)
+            session.clear()
+            update = await self._everything(session, request, query)
+            return {**update, self._parts.listed: listed}
+        await self._open(str(event.id), session, request)
+        return await self._everything(session, request, query)
+
+    async def new(self, query: str, session: Session, request: gr.Request) -> Update:
+        """An empty conversation."""
+        session.clear()
+        return await self._everything(session, request, query)
+
+    def earlier(self, session: Session, request: gr.Request) -> Update:
+        """More of a long conversation."""
+        session.shown += MESSAGES_SHOWN
+        return self._answering.messages(language_of(request), session)
+
+    async def _open(self, conversation_id: str, session: Session, request: gr.Request) -> None:
+        """Show it, if it is there and this person's; else the window has a new one."""
+        session.clear()
+        if not conversation_id:
+            return
+        try:
+            session.open(await asyncio.to_thread(self._workshop.conversations.get, conversation_id,
+                                                 owner_of(request)))
+        except AppError:
+            return
+
+    async def _everything(self, session: Session, request: gr.Request, query: str = "") -> Update:
+        """All of the tab as the session has it."""
+        parts, language = self._parts, language_of(request)
+        sources, page = await self._last_evidence(language, session)
+        fields = dict(zip(self._fields.all(), await self._settings.fields(session, request), strict=True))
+        return {parts.box: resting(clear=True), **self._answering.messages(language, session),
+                parts.sources: sources, parts.page: page, parts.meter: context_meter(language, session.turns),
+                parts.bar: bar_memory(session), **fields,
+                parts.listed: await self._list.html(language, owner_of(request), session, query)}
+
+    async def _last_evidence(self, language: str, session: Session) -> list[Any]:
+        """The first source of the last answer that has any."""
+        for index in range(len(session.turns) - 1, -1, -1):
+            turn = session.turns[index]
+            if turn.hits:
+                first = (cited(turn.answer, turn.hits) or list(turn.hits))[0]
+                return await self._evidence.of(language, session, index, first.rank)
+        return [source_cards(language, (), 0), ""]
