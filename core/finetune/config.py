@@ -74,7 +74,7 @@ class TrainConfig:
     # What is measured and kept on the way.
     eval_share: float = number(0.1, "fraction of the rows held out", 0.0, 0.5)
     logging_steps: int = number(1, "steps between two figures", 1, 10_000)
-    save_steps: int = number(0, "steps between two checkpoints; 0: one an epoch", 0, 1_000_000)
+    save_steps: int = number(0, "steps between two checkpoints; 0: as the time allows", 0, 1_000_000)
 
     def validate(self) -> None:
         """Raises TrainingError naming the first field that is wrong."""

@@ -74,8 +74,8 @@ class DatasetReport:
 
     @property
     def unused_columns(self) -> tuple[str, ...]:
-        """Columns that hold something nobody will learn."""
-        return tuple(name for name in self.columns if name not in self.mapping.columns)
+        """Columns that hold something nobody will learn; ours begin with an underscore."""
+        return tuple(name for name in self.columns if name not in self.mapping.columns and not name.startswith("_"))
 
 
 @dataclass(frozen=True)
@@ -241,9 +241,9 @@ def repeats(hashes: array[int], lines: array[int]) -> tuple[int, tuple[tuple[int
 def stored_line(example: Example) -> str:
     row: dict[str, Any] = {"instruction": example.instruction, "output": example.output}
     if example.history:
-        row["history"] = [[turn.role, turn.content] for turn in example.history]
+        row["history"] = [{"role": turn.role, "content": turn.content} for turn in example.history]
     if example.line:
-        row["line"] = example.line
+        row["_line"] = example.line
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
@@ -252,12 +252,12 @@ def stored_examples(path: Path) -> Iterator[Example]:
     with path.open(encoding="utf-8", newline="\n") as file:
         for line in file:
             row = json.loads(line)
-            history = tuple(Turn(role, content) for role, content in row.get("history", ()))
-            yield Example(row["instruction"], row["output"], history, row.get("line", 0))
+            history = tuple(Turn(**turn) for turn in row.get("history", ()))
+            yield Example(row["instruction"], row["output"], history, row.get("_line", 0))
 
 
 def write_dataset(path: Path, examples: Iterable[Example]) -> None:
-    """Examples as JSONL that `stored_examples` gives back unchanged."""
+    """Examples as JSONL that `stored_examples` gives back unchanged, and `read_dataset` but for their lines."""
     with written_whole(path) as file:
         for example in examples:
             file.write(stored_line(example))

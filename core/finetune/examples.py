@@ -20,6 +20,8 @@ INSTRUCTION_NAMES = ("instruction", "instruccion", "prompt", "question", "pregun
 INPUT_NAMES = ("input", "entrada", "context", "contexto")
 OUTPUT_NAMES = ("output", "response", "answer", "completion", "respuesta", "salida", "assistant", "asistente",
                 "target", "solution", "solucion", "resultado")
+HISTORY_NAMES = ("history", "historial")
+SYSTEM_NAMES = ("system", "sistema", "system_prompt")
 MESSAGES_NAMES = ("messages", "conversations", "conversation", "mensajes", "conversacion", "chat", "dialogue")
 ROLES = {"system": "system", "developer": "system", "sistema": "system", "user": "user", "human": "user",
          "usuario": "user", "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant",
@@ -64,6 +66,8 @@ class ColumnMapping:
     input: str = ""
     output: str = ""
     messages: str = ""
+    history: str = ""
+    system: str = ""
 
     @property
     def complete(self) -> bool:
@@ -72,7 +76,8 @@ class ColumnMapping:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(filter(None, (self.instruction, self.input, self.output, self.messages)))
+        names = (self.instruction, self.input, self.output, self.messages, self.history, self.system)
+        return tuple(filter(None, names))
 
 
 def guess_mapping(names: Iterable[str]) -> ColumnMapping:
@@ -87,7 +92,8 @@ def guess_mapping(names: Iterable[str]) -> ColumnMapping:
     instruction, extra = first(INSTRUCTION_NAMES), first(INPUT_NAMES)
     if not instruction:
         instruction, extra = extra, ""
-    return ColumnMapping(instruction, extra, first(OUTPUT_NAMES), first(MESSAGES_NAMES))
+    return ColumnMapping(instruction, extra, first(OUTPUT_NAMES), first(MESSAGES_NAMES), first(HISTORY_NAMES),
+                         first(SYSTEM_NAMES))
 
 
 def plain_name(name: str) -> str:
@@ -117,7 +123,12 @@ class ExampleReader:
         instruction = text_of(row, mapping.instruction or first.instruction or "instruction")
         output = text_of(row, mapping.output or first.output or "output")
         extra = text_of(row, mapping.input) if mapping.input and row.get(mapping.input) not in (None, "") else ""
-        return [Example(f"{instruction}\n\n{extra}" if extra else instruction, output, (), line)]
+        if extra:
+            instruction = f"{instruction}\n\n{extra}"
+        before = history_of(row, mapping)
+        if before:
+            return conversation(line, ordered([*before, Turn("user", instruction), Turn("assistant", output)]), "last")
+        return [Example(instruction, output, (), line)]
 
     def _guess(self, row: Row) -> ColumnMapping:
         names = tuple(row)
@@ -172,7 +183,30 @@ def turns_of(value: object, name: str) -> list[Turn]:
             raise LineError("dataset_line_chat_not_list", field=shown(name)) from error
     if not isinstance(value, list) or not value:
         raise LineError("dataset_line_chat_not_list", field=shown(name))
-    turns = [turn_of(number, entry) for number, entry in enumerate(value, start=1)]
+    return ordered([turn_of(number, entry) for number, entry in enumerate(value, start=1)])
+
+
+def history_of(row: Row, mapping: ColumnMapping) -> list[Turn]:
+    """What a row says was before its question: a system text, and turns or pairs of question and answer."""
+    turns = []
+    if mapping.system and row.get(mapping.system) not in (None, ""):
+        turns.append(Turn("system", text_of(row, mapping.system)))
+    before = row.get(mapping.history) if mapping.history else None
+    if before in (None, "", []):
+        return turns
+    if not isinstance(before, list):
+        raise LineError("dataset_line_chat_not_list", field=shown(mapping.history))
+    for number, entry in enumerate(before, start=1):
+        if isinstance(entry, list) and len(entry) == 2:
+            turns += [turn_of(number, {"role": role, "content": text})
+                      for role, text in zip(("user", "assistant"), entry, strict=True)]
+        else:
+            turns.append(turn_of(number, entry))
+    return turns
+
+
+def ordered(turns: list[Turn]) -> list[Turn]:
+    """The same turns. Raises LineError where they are not in an order that models know."""
     expected = "user"
     for number, turn in enumerate(turns, start=1):
         if number == 1 and turn.role == "system":

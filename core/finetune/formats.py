@@ -11,6 +11,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -238,27 +239,30 @@ def bounded_lines(file: IO[str], too_long: list[int]) -> Iterator[str]:
 
 
 def parquet_columns(path: Path) -> tuple[str, ...]:
-    import pyarrow
     from pyarrow import parquet
 
-    try:
-        with parquet.ParquetFile(path) as table:
-            return tuple(table.schema_arrow.names)
-    except (pyarrow.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
-            raise
-        raise TrainingError("dataset_parquet_broken", name=path.name) from error
+    with parquet_errors(path), parquet.ParquetFile(path) as table:
+        return tuple(table.schema_arrow.names)
 
 
 def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Record]:
-    import pyarrow
     from pyarrow import parquet
 
     wanted: list[str] | None = list(columns) or None
+    with parquet_errors(path), parquet.ParquetFile(path, pre_buffer=False, buffer_size=2**20) as table:
+        batches = table.iter_batches(batch_size=PARQUET_BATCH_ROWS, columns=wanted, use_threads=False)
+        rows: Iterator[dict[str, Any]] = chain.from_iterable(batch.to_pylist() for batch in batches)
+        yield from enumerate(rows, start=1)
+
+
+@contextmanager
+def parquet_errors(path: Path) -> Iterator[None]:
+    """Whatever the library says of broken bytes becomes dataset_parquet_broken."""
+    import pyarrow
+
     try:
-        with parquet.ParquetFile(path, pre_buffer=False, buffer_size=2**20) as table:
-            batches = table.iter_batches(batch_size=PARQUET_BATCH_ROWS, columns=wanted, use_threads=False)
-            rows: Iterator[dict[str, Any]] = chain.from_iterable(batch.to_pylist() for batch in batches)
-            yield from enumerate(rows, start=1)
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        yield
+    except (FileNotFoundError, PermissionError, IsADirectoryError):
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError) as error:
         raise TrainingError("dataset_parquet_broken", name=path.name) from error

@@ -138,6 +138,8 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     write_dataset(tmp_path / "copy.jsonl", [chat])
     (again,) = stored_examples(tmp_path / "copy.jsonl")
     assert (again, again.line) == (chat, 7)
+    assert read_dataset(tmp_path / "copy.jsonl").examples == (chat,)
+    assert check_dataset(tmp_path / "copy.jsonl").unused_columns == ()
 
 
 def test_a_row_keeps_prompt_and_completion_apart() -> None:
@@ -182,6 +184,14 @@ def test_other_ways_to_write_a_conversation_are_understood(tmp_path: Path) -> No
     parts = [{"role": "user", "content": [{"type": "text", "text": "a"}]}, {"role": "assistant", "content": "b"}]
     lines = [json.dumps({"conversations": sharegpt}), json.dumps({"messages": parts})]
     assert read_dataset(write(tmp_path, "\n".join(lines).encode())).examples == (Example("a", "b"),) * 2
+
+
+def test_a_system_text_and_earlier_turns_may_stand_in_columns(tmp_path: Path) -> None:
+    row = {"system": "Sé breve", "history": [["a", "b"]], "instruction": "c", "output": "d"}
+    read = read_dataset(write(tmp_path, json.dumps(row).encode() + b"\n" + json.dumps({**row, "history": 7}).encode()))
+    before = (Turn("system", "Sé breve"), Turn("user", "a"), Turn("assistant", "b"))
+    assert read.examples == (Example("c", "d", before),)
+    assert [problem.code for problem in read.problems] == ["dataset_line_chat_not_list"]
 
 
 @pytest.mark.parametrize(

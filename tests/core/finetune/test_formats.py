@@ -204,6 +204,7 @@ def test_whatever_a_file_holds_it_gives_examples_and_numbered_problems_or_one_se
         assert i18n.translate("en", f"error.{problem.code}", **problem.values)
 
 
+COLUMNS = ["instruction", "input", "output", "messages", "prompt", "history", "system"]
 values: Any = some.recursive(
     some.one_of(some.none(), some.booleans(), some.floats(), some.text(max_size=5), some.integers()),
     lambda inner: some.one_of(some.lists(inner, max_size=3),
@@ -212,7 +213,7 @@ values: Any = some.recursive(
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(row=some.dictionaries(some.sampled_from(["instruction", "input", "output", "messages", "prompt"]), values))
+@given(row=some.dictionaries(some.sampled_from(COLUMNS), values))
 def test_a_row_of_whatever_types_is_an_example_or_a_problem(tmp_path: Path, row: dict[str, Any]) -> None:
     good = {"instruction": "a", "output": "b"}
     path = tmp_path / "a.json"
