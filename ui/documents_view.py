@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from core.documents.pace import passages_left
 from core.documents.records import WORKING, State, StoredDocument
 from core.errors import AppError
-from ui.feedback import error_notice, notices_html, size_text
+from ui.feedback import error_notice, notices_html, size_text, time_left_text
 from ui.i18n import plural, translate
 
 Column = Literal["name", "pages", "chunks", "size", "state"]
@@ -193,7 +193,7 @@ def busy_line(language: str, documents: Sequence[StoredDocument], error: AppErro
         parts.append(translate(language, "documents.pace", rate=_rate(language, passages_per_second)))
         left = passages_left(documents)
         if left:
-            parts.append(_time_left(language, left / passages_per_second))
+            parts.append(time_left_text(language, left / passages_per_second))
     parts.append(current.source)
     return (f'<div class="busy"><progress max="{len(documents)}" value="{done}"></progress>'
             f'<span role="status">{escape(" · ".join(parts))}</span>'
@@ -203,15 +203,6 @@ def busy_line(language: str, documents: Sequence[StoredDocument], error: AppErro
 def _rate(language: str, per_second: float) -> str:
     text = f"{per_second:.0f}" if per_second >= 10 else f"{per_second:.1f}"
     return text.replace(".", ",") if language == "es" else text
-
-
-def _time_left(language: str, seconds: float) -> str:
-    """As exact as it can be known."""
-    if seconds < 60:
-        return translate(language, "documents.left_seconds")
-    if seconds < 90 * 60:
-        return plural(language, "documents.left_minutes", round(seconds / 60))
-    return plural(language, "documents.left_hours", round(seconds / 3600))
 
 
 def conflict_text(language: str, taken: Sequence[str]) -> str:

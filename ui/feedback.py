@@ -10,7 +10,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from core.errors import AppError
-from ui.i18n import LANGUAGES, choose_language, explain, texts, translate
+from ui.i18n import LANGUAGES, choose_language, explain, plural, texts, translate
 
 LANGUAGE_COOKIE = "taller_language"
 _PREFIX = "ui_"
@@ -92,3 +92,12 @@ def size_text(language: str, size_bytes: float) -> str:
         size_bytes /= 1000
     text = f"{size_bytes:.0f}" if unit == "B" or size_bytes >= 100 else f"{size_bytes:.1f}"
     return f"{text.replace('.', ',') if language == 'es' else text} {unit}"
+
+
+def time_left_text(language: str, seconds: float) -> str:
+    """How long something will take, as exact as it can be known."""
+    if seconds < 60:
+        return translate(language, "documents.left_seconds")
+    if seconds < 90 * 60:
+        return plural(language, "documents.left_minutes", round(seconds / 60))
+    return plural(language, "documents.left_hours", round(seconds / 3600))
