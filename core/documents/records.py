@@ -49,6 +49,7 @@ class StoredChunk:
     page: int
     start: int
     end: int
+    language: str
     text: str
 
 

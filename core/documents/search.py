@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from core.documents.embeddings import Embedder
-from core.documents.language import OTHER, detect
+from core.documents.language import detect
 from core.documents.lexical import LexicalIndex
 from core.documents.parsers import clean_text
 from core.documents.ranking import Candidate, Ranked, coverage, rank, relevance
-from core.documents.store import Store, StoredChunk
+from core.documents.store import Store, StoredChunk, Vectors
 from core.documents.vectors import VectorIndex
 from core.documents.words import asked_words, content_words, tokens, words_among
 
@@ -56,6 +57,7 @@ class Searcher:
         self._vectors = VectorIndex()
         self._syncing = threading.Lock()
         self._lexical = lexical
+        self._questions = ThreadPoolExecutor(thread_name_prefix="question")
 
     def sync(self) -> None:
         """Bring the indexes up to the store. Safe for several threads."""
@@ -73,10 +75,14 @@ class Searcher:
         question = clean_text(question)
         if not question.strip() or not len(self._vectors):
             return []
+        # Understood in the child while we look for its words.
+        vector = self._questions.submit(self._embedder.embed, [question], urgent=True)
         language = detect(question)
         asked = " ".join(asked_words(question, language))
         among = None if sources is None else self._store.contents_of(sources)
-        dense = self._nearest(question, asked, max(_CANDIDATES, top_k), among)
+        count = max(_CANDIDATES, top_k)
+        lexical = self._lexical.search(asked, count, among)
+        dense = self._nearest(vector.result()[0], lexical, count, among)
         chunks = {chunk.id: chunk for chunk in self._store.first_chunks(dense, max(_RANKED, top_k), sources)}
         candidates = self._candidates(asked, chunks, dense)
         ranked = rank(asked, language, list(candidates.values()))[:top_k]
@@ -84,10 +90,9 @@ class Searcher:
         return [_hit(number, chunks[one.id], candidates[one.id], one, content)
                 for number, one in enumerate(ranked, start=1)]
 
-    def _nearest(self, question: str, asked: str, count: int, among: set[int] | None) -> dict[int, float]:
+    def _nearest(self, vector: Vectors, lexical: Mapping[int, float], count: int, among: set[int] | None,
+                 ) -> dict[int, float]:
         """The passages that meaning or words suggest, the likeliest first: id → cosine."""
-        vector = self._embedder.embed([question], urgent=True)[0]
-        lexical = self._lexical.search(asked, count, among)
         dense = self._vectors.search(vector, count, among)
         dense |= self._vectors.scores(vector, [chunk_id for chunk_id in lexical if chunk_id not in dense])
         most = max(lexical.values(), default=0.0) or 1.0
@@ -95,12 +100,10 @@ class Searcher:
 
     def _candidates(self, asked: str, chunks: Mapping[int, StoredChunk], dense: Mapping[int, float],
                     ) -> dict[int, Candidate]:
-        languages = self._lexical.languages(chunks)
-        weights = {language: self._lexical.weights(asked, language) for language in {*languages.values(), OTHER}}
-        return {
-            chunk.id: Candidate(chunk.id, chunk.sha256, language, chunk.text, dense[chunk.id], weights[language])
-            for chunk in chunks.values() for language in (languages.get(chunk.id, OTHER),)
-        }
+        languages = {chunk.language for chunk in chunks.values()}
+        weights = {language: self._lexical.weights(asked, language) for language in languages}
+        return {chunk.id: Candidate(chunk.id, chunk.sha256, chunk.language, chunk.text, dense[chunk.id],
+                                    weights[chunk.language]) for chunk in chunks.values()}
 
 
 def _hit(number: int, chunk: StoredChunk, candidate: Candidate, ranked: Ranked, content: str) -> Hit:

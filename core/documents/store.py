@@ -282,20 +282,13 @@ class Store:
         under the first name that shows it."""
         found: list[StoredChunk] = []
         names = None if sources is None else json.dumps(list(sources))
+        waiting = list(ids)
         with self._transaction() as db:
-            for chunk_id in ids:
-                if len(found) == count:
-                    break
-                row = db.execute(
-                    "SELECT id, chunks.sha256, page, start, end, substr(text, start + 1, end - start) AS chunk_text,"
-                    " (SELECT min(source) FROM documents WHERE documents.sha256 = chunks.sha256"
-                    " AND (?1 IS NULL OR source IN (SELECT value FROM json_each(?1)))) AS source"
-                    " FROM chunks JOIN pages ON pages.sha256 = chunks.sha256 AND pages.number = chunks.page"
-                    " WHERE id = ?2", (names, chunk_id)).fetchone()
-                if row and row["source"] is not None:
-                    found.append(StoredChunk(row["id"], row["source"], row["sha256"], row["page"],
-                                             row["start"], row["end"], row["chunk_text"]))
-        return found
+            while waiting and len(found) < count:
+                asked, waiting = waiting[:count], waiting[count:]
+                rows = {row["id"]: row for row in db.execute(_SELECT_CHUNKS, (names, json.dumps(asked)))}
+                found += [StoredChunk(*rows[chunk_id]) for chunk_id in asked if chunk_id in rows]
+        return found[:count]
 
     def passages(self, source: str, offset: int, count: int) -> list[Passage]:
         """`count` passages of what a document shows, from number `offset` (from 0) on, in its own order."""
@@ -348,6 +341,15 @@ class Store:
 _SELECT_DOCUMENT = (
     "SELECT documents.*, coalesce(contents.pages, 0) AS pages, coalesce(contents.chunks, 0) AS chunks"
     " FROM documents LEFT JOIN contents ON contents.sha256 = documents.sha256"
+)
+
+
+_SELECT_CHUNKS = (
+    "SELECT chunks.id, (SELECT min(source) FROM documents WHERE documents.sha256 = chunks.sha256"
+    " AND (?1 IS NULL OR source IN (SELECT value FROM json_each(?1)))) AS source,"
+    " chunks.sha256, page, start, end, language, substr(text, start + 1, end - start)"
+    " FROM json_each(?2) JOIN chunks ON chunks.id = json_each.value"
+    " JOIN pages ON pages.sha256 = chunks.sha256 AND pages.number = chunks.page WHERE source IS NOT NULL"
 )
 
 

@@ -149,13 +149,6 @@ def test_a_reader_without_a_folder_fills_an_index_of_its_own_and_writes_nothing(
     assert not (tmp_path / "lexical").exists()
 
 
-def test_the_index_knows_the_language_of_its_chunks(store: Store, tmp_path: Path) -> None:
-    index = synced(tmp_path / "lexical", store)
-    ids = {language: next(iter(index.search(text, 1))) for language, text in TEXTS.items()}
-    assert index.languages(list(ids.values())) == {chunk_id: language for language, chunk_id in ids.items()}
-    assert index.languages([12345]) == index.languages([]) == {}
-
-
 def test_a_rare_word_weighs_more_than_a_common_one_and_an_unknown_one_most(store: Store, tmp_path: Path) -> None:
     for number in range(20):
         add(store, f"{number}.txt", f"The gardens of house number {number}.", "en")
