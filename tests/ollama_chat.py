@@ -69,6 +69,7 @@ class Behaviour:
     pull_bytes_per_second: float = 0.0  # 0: at once
     verify_seconds: float = 0.0
     memory_seconds: float = 0.0  # before /api/ps answers
+    old: bool = False  # a server of early 2024: without /api/ps, and /api/show tells little
     make_reply: Callable[[Messages], str] = cited_reply
 
 

@@ -129,6 +129,7 @@ class _Listener(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as Go's servers do: else an answer in two pieces waits 40 ms for the second
     server: _Listener
 
     def handle(self) -> None:
@@ -149,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_json(200, {"version": "0.12.6"})
         elif self.path == "/api/tags":
             self.send_json(200, ollama.shelf.tags())
-        elif self.path == "/api/ps":
+        elif self.path == "/api/ps" and not ollama.behaviour.old:
             with contextlib.suppress(ClientLeft):
                 self.wait(ollama.behaviour.memory_seconds)
                 self.send_json(200, ollama.shelf.processes())
@@ -193,7 +194,11 @@ class _Handler(BaseHTTPRequestHandler):
         return name
 
     def _show(self, name: str, body: dict[str, Any]) -> None:
-        self.send_json(200, self.server.ollama.shelf.show(name))
+        ollama = self.server.ollama
+        shown = ollama.shelf.show(name)
+        if ollama.behaviour.old:
+            shown = {key: shown[key] for key in ("modelfile", "parameters", "template", "details")}
+        self.send_json(200, shown)
 
     def _generate(self, name: str, body: dict[str, Any]) -> None:
         """Only what loads and unloads a model: no prompt."""

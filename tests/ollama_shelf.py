@@ -73,7 +73,7 @@ class Shelf:
                 {
                     "name": full(name), "model": full(name), "size": loaded.size, "size_vram": loaded.size,
                     "digest": _digest(name), "details": details(self.installed[name]),
-                    "context_length": loaded.context,
+                    "context_length": loaded.context if loaded.ready <= now else 0,  # 0 while it loads
                     "expires_at": datetime.fromtimestamp(
                         min(time.time() + loaded.expires - now, 4e9), UTC).isoformat(),
                 }

@@ -126,10 +126,7 @@ class OllamaEngine:
         return min(self._settings.num_ctx, details.context_tokens or self._settings.num_ctx)
 
     async def _is_loaded(self, client: AsyncClient, model: str, details: ModelDetails, num_ctx: int) -> bool:
-        """Whether the answer begins without loading the model first; true when that cannot be told at once.
-
-        To be asked before the chat is: Ollama lists a model as soon as it begins to load it.
-        """
+        """Whether the answer begins without loading the model first; true when that cannot be told at once."""
         if details.remote:
             return True
         try:
@@ -137,8 +134,8 @@ class OllamaEngine:
                 loaded = await self.installed.loaded(client)
         except (EngineError, TimeoutError):
             return True
-        return any(
-            full_name(other.name) == full_name(model) and other.context_tokens in (0, num_ctx) for other in loaded)
+        return any(full_name(other.name) == full_name(model) and not other.loading
+                   and other.context_tokens in (0, num_ctx) for other in loaded)
 
     def _meaning(self, error: ResponseError, model: str, num_ctx: int) -> EngineError:
         """An error Ollama sent in a chat, as an HTTP status or inside the stream."""

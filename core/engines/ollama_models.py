@@ -61,14 +61,15 @@ class ModelDetails:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory. `gpu_bytes` of its `size_bytes` are on the graphics card; `expires` is in Unix seconds,
-    0 where the server does not tell."""
+    """A model in memory, or on its way there. `gpu_bytes` of its `size_bytes` are on the graphics card; `expires` is
+    in Unix seconds. 0 stands for what the server does not tell."""
 
     name: str
     size_bytes: int
     gpu_bytes: int
     context_tokens: int
     expires: float
+    loading: bool = False
 
 
 class OllamaModels:
@@ -251,4 +252,6 @@ def _loaded(model: Mapping[str, Any]) -> LoadedModel:
         # Go writes nanoseconds, of which Python reads six digits.
         expires = datetime.fromisoformat(str(model.get("expires_at") or "")).timestamp()
     return LoadedModel(str(model.get("model") or model.get("name") or ""), number("size"), number("size_vram"),
-                       number("context_length"), expires)
+                       number("context_length"), expires,
+                       # Until a model is in memory its context is said to be 0; old servers say nothing of it.
+                       loading=model.get("context_length") == 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -124,6 +124,35 @@ def test_loading_is_told_while_the_model_still_loads(server: OllamaServer, engin
 
     event, seconds = asyncio.run(first())
     assert event == Loading("llama3.2:3b", 0) and seconds < 0.4
+
+
+def test_a_model_that_somebody_elses_question_loads_is_loading_too(
+    server: OllamaServer, engine: OllamaEngine
+) -> None:
+    server.behave(load_seconds=0.5)
+
+    async def both() -> list[EngineEvent]:
+        request = ChatRequest("llama3.2:3b", (Message("user", "Hello"),), "Hello")
+        first, second = engine.chat(request), engine.chat(request)
+        begun = asyncio.create_task(_rest(first))
+        await asyncio.to_thread(server.wait_until, lambda: server.active_chats == 1)
+        event = await anext(second)
+        await second.aclose()
+        return [event, *await begun]
+
+    async def _rest(stream: AsyncGenerator[EngineEvent, None]) -> list[EngineEvent]:
+        return [event async for event in stream]
+
+    events = asyncio.run(both())
+    assert [isinstance(event, Loading) for event in events[:3]] == [True, True, False]
+
+
+def test_a_server_too_old_to_tell_of_its_memory_answers_all_the_same(server: OllamaServer) -> None:
+    server.behave(old=True)
+    engine = OllamaEngine(SETTINGS, server.url)
+    assert "old:latest" in found(engine) and asyncio.run(engine.context("llama3.2:3b")) == SETTINGS.num_ctx
+    assert isinstance(ask(engine, "llama3.2:3b", think="on")[0], Token)
+    assert "think" not in server.chats[0]
 
 
 def test_another_context_means_loading_again(server: OllamaServer, engine: OllamaEngine) -> None:
