@@ -44,7 +44,9 @@ def installed_view(language: str, shelf: Shelf | None, asked: str) -> str:
 
 def _model(language: str, model: ModelInfo, loaded: LoadedModel | None, asked: bool) -> str:
     badges = ""
-    if loaded is not None:
+    if loaded is not None and loaded.loading:
+        badges += _badge(language, "loading", "embedding")
+    elif loaded is not None:
         badges += _badge(language, "loaded", "indexed", size=size_text(language, loaded.size_bytes),
                          percent=round(100 * loaded.gpu_bytes / loaded.size_bytes) if loaded.size_bytes else 0)
     if model.remote:

@@ -40,6 +40,12 @@ def test_a_model_in_memory_can_be_taken_out() -> None:
     assert 'data-act="unload"' not in installed_view("en", shelf(GPT_OSS), "")
 
 
+def test_a_model_on_its_way_into_memory_says_so() -> None:
+    loaded = LoadedModel("gpt-oss:20b", 15_000_000_000, 0, 0, 0, loading=True)
+    html = installed_view("en", Shelf("", True, (GPT_OSS,), (loaded,)), "")
+    assert "Loading…" in html and "In memory" not in html
+
+
 def test_a_model_in_the_cloud_says_so() -> None:
     assert "what you ask leaves this one" in installed_view("en", shelf(ModelInfo("big:cloud", remote=True)), "")
 
