@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Families that only embed, for servers too old to tell what a model can do.
 EMBEDDING_FAMILIES = ("bert", "nomic")
 GPT_OSS_LEVELS = ("low", "medium", "high")
+THINK_WORDS = ("off", "on", "minimal", "low", "medium", "high", "xhigh", "max")  # those the page has words for
 # While layers come, Ollama tells of them 16 times a second; but it says nothing while it checks 14 GB on a slow disk.
 PULL_SILENCE_SECONDS = 900.0
 UNLOAD_SECONDS = 10.0  # until a model that was told to leave has left the memory
@@ -234,12 +235,13 @@ def _details(shown: Mapping[str, Any], family: str = "") -> ModelDetails:
 
 
 def _levels(thinking: object) -> tuple[str, ...] | None:
-    """The values that `think` may take, which are words, true and false."""
+    """The values that `think` may take, which are words, true and false; none where there is nothing to choose."""
     values = thinking.get("values") if isinstance(thinking, dict) else None
     if not isinstance(values, list):
         return None
-    names = {False: "off", True: "on"}
-    return tuple(names[value] if isinstance(value, bool) else str(value) for value in values)
+    names = ["on" if value is True else "off" if value is False else str(value) for value in values]
+    known = tuple(name for name in names if name in THINK_WORDS)
+    return known if len(known) > 1 else ()
 
 
 def _loaded(model: Mapping[str, Any]) -> LoadedModel:

@@ -12,11 +12,12 @@ import pytest
 
 from core.engines.base import ChatRequest, EngineEvent, Loading, Message, ModelInfo, Token
 from core.engines.ollama import OllamaEngine
+from core.engines.ollama_models import THINK_WORDS
 from core.engines.ollama_pull import PullProgress
 from core.errors import EngineError
 from core.settings import Settings
 from tests.ollama_server import OllamaServer
-from ui.i18n import explain
+from ui.i18n import LANGUAGES, explain, translate
 
 SETTINGS = Settings(first_token_timeout_seconds=20, token_timeout_seconds=20, connect_timeout_seconds=3)
 THINKS = ["completion", "thinking"]
@@ -74,6 +75,20 @@ def test_how_a_model_may_think_follows_from_its_capabilities(engine: OllamaEngin
         "gpt-oss:20b": ("low", "medium", "high"), "qwen3:4b": ("off", "on"), "levels:latest": ("off", "low", "max"),
         "llama3.2:3b": (), "old:latest": (),
     }
+
+
+@pytest.mark.parametrize(("values", "levels"), [
+    ([False, True], ("off", "on")), (["low", "high"], ("low", "high")), ([True], ()), (["odd", "low"], ()), ([], ()),
+])
+def test_a_newer_server_lists_how_a_model_may_think(
+    server: OllamaServer, engine: OllamaEngine, values: list[object], levels: tuple[str, ...]
+) -> None:
+    server.models["llama3.2:3b"] = {"capabilities": THINKS, "thinking": {"values": values}}
+    assert found(engine)["llama3.2:3b"].think_levels == levels
+
+
+def test_every_level_has_its_word_on_the_page() -> None:
+    assert all(translate(language, f"chat.think_{word}") for language in LANGUAGES for word in THINK_WORDS)
 
 
 def test_thinking_is_sent_as_the_model_understands_it(server: OllamaServer, engine: OllamaEngine) -> None:
