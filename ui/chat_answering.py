@@ -160,6 +160,8 @@ class Answering:
         before = translate(language, "chat.status_files") if dropped else self._waiting_text(language)
         saved = time.monotonic()
         try:
+            if len(session.turns) == 1:
+                yield {parts.listed: await self._list.html(language, owner_of(request), session)}
             yield {parts.box: gr.update(value=None, submit_btn=False, stop_btn=True),
                    **self.messages(language, session, before), parts.page: "",
                    parts.sources: source_cards(language, (), 0), parts.bar: bar_memory(session)}

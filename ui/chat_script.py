@@ -115,9 +115,8 @@ const mend = () => {
 };
 window.taller?.watcher?.disconnect();
 const watcher = new MutationObserver(mend);
-const messages = document.querySelector('#messages');
 const watched = {subtree: true, childList: true, attributes: true, attributeFilter: ['aria-label', 'aria-live']};
-if (messages) watcher.observe(messages, watched);
+if (zone) watcher.observe(zone, watched);  // the messages come later
 (window.taller ??= {}).watcher = watcher;
 mend();
 """

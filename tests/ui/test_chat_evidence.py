@@ -46,7 +46,8 @@ def off(html: str, key: str) -> bool:
 
 
 @pytest.mark.parametrize(("position", "page", "ends"), [
-    (0, 1, {"chat.source_before", "chat.page_before"}), (1, 4, set()), (2, 9, {"chat.source_after", "chat.page_after"})])
+    (0, 1, {"chat.source_before", "chat.page_before"}), (1, 4, set()),
+    (2, 9, {"chat.source_after", "chat.page_after"})])
 def test_buttons_lead_to_the_sources_and_pages_there_are(position: int, page: int, ends: set[str]) -> None:
     html = viewer("en", [hit(1), hit(2), hit(5)], position, 7, PICTURE, page, 9)
     keys = {f"chat.{kind}_{way}" for kind in ("source", "page") for way in ("before", "after")}
