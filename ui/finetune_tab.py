@@ -109,7 +109,7 @@ class FinetuneEvents:
             return [notices_html(Notice(translate(language, "finetune.dataset_first"), "error")), gr.skip()]
         try:
             config = TrainConfig(model=(model or "").strip())
-            run = await asyncio.to_thread(self._workshop.runs.start, config, Path(dataset))
+            run = await asyncio.to_thread(self._workshop.runs.start, config, Path(dataset), skip_bad_rows=True)
         except AppError as error:
             return [notices_html(error_notice(language, error)), gr.skip()]
         return [notices_html(Notice(translate(language, "finetune.started", name=run.name), "done")), ""]

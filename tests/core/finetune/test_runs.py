@@ -94,7 +94,7 @@ def finished(settings: Settings, tiny: Path, tmp_path_factory: pytest.TempPathFa
     examples.write_text("\n".join(rows), encoding="utf-8")
     config = TrainConfig(model=str(plain), epochs=2, max_length=512, learning_rate=1e-2)
     runs = Runs(settings)
-    run = wait(runs, runs.start(config, examples).name, ended)
+    run = wait(runs, runs.start(config, examples, skip_bad_rows=True).name, ended)
     assert run.state == "finished", (run.error, run.log_tail)
     return run
 
@@ -102,9 +102,9 @@ def finished(settings: Settings, tiny: Path, tmp_path_factory: pytest.TempPathFa
 def test_a_run_tells_every_step_and_ends_with_its_loss(finished: Run, settings: Settings) -> None:
     events = Runs(settings).events(finished.name)
     kinds = [event["event"] for event in events]
-    assert kinds == ["state", "start", "state", *["step"] * 4, "state", "saved", "finished"]
+    assert kinds == ["state", "start", "state", *["step"] * 4, "state", "saved", "state", "result", "finished"]
     assert [event["state"] for event in events if event["event"] == "state"] == [
-        "loading", "training", "saving"]
+        "loading", "training", "saving", "evaluating"]
     assert [step["step"] for step in finished.steps] == [1, 2, 3, 4]
     assert all(step["total"] == 4 and step["loss"] > 0 for step in finished.steps)
     assert all(step["tokens_per_second"] > 0 and step["memory_bytes"] > 0 for step in finished.steps)
@@ -118,7 +118,7 @@ def test_a_run_tells_what_was_left_out_and_what_is_in_4_bits(finished: Run) -> N
     assert plan["matched_modules"] == 8  # four layers in each of two blocks
     assert (plan["device"], plan["precision"]) == ("CPU", "bf16") or plan["device"] != "CPU"
     linear_parameters = 2 * (64 * 64 * 2 + 64 * 32 * 2 + 64 * 128 * 3)
-    assert plan["bytes_4bit"] == linear_parameters // 2
+    assert linear_parameters // 2 <= plan["bytes_4bit"] < linear_parameters  # with the scales of a tiny model
     assert plan["bytes_other"] > 0
     assert len((finished.folder / "dataset.jsonl").read_text(encoding="utf-8").splitlines()) == 9
 
@@ -192,7 +192,8 @@ def test_a_run_outlives_who_started_it_and_a_killed_worker_leaves_it_interrupted
     with (run.folder / "events.jsonl").open("ab") as file:
         file.write(b'{"event": "step", "lo')  # what a line cut by a kill looks like
     dead = runs.get(run.name)
-    assert (dead.state, dead.error, dead.adapter) == ("interrupted", None, None)
+    assert (dead.state, dead.error, dead.adapter) == ("interrupted", ("train_interrupted", {}), None)
+    assert dead.resumable
     assert dead.steps
     assert runs.active() is None
 
