@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
 from core.engines.hosts import is_loopback
+from core.engines.ollama_names import full_name
 from core.engines.pulls import Pull
 from core.engines.suggestions import Machine, look_at_machine, suggest
 from core.errors import AppError
@@ -35,7 +36,8 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
     with gr.Column(elem_classes="models-panel", elem_id="ollama-models"):
         html_block(f'<h3>{both("models.title")}</h3>')
         notices = html_block(elem_id="model-notices")
-        installed = html_block(installed_view("en", None, ""), elem_id="models-installed", js_on_load=BUTTONS)
+        installed = html_block(f'<p class="hint">{both("models.looking")}</p>', elem_id="models-installed",
+                               js_on_load=BUTTONS)
         pulls = html_block(elem_id="model-pulls", js_on_load=BUTTONS)
         with gr.Row(elem_classes="toolbar", elem_id="pull-form"):
             name = gr.Textbox(label=label("models.pull_label"), placeholder=label("models.pull_placeholder"),
@@ -87,7 +89,10 @@ class ShelfLook:
         except AppError:
             return Shelf(ollama.url, here)
         if here and time.monotonic() - self._machine_looked > _MACHINE_SECONDS:
-            self._machine = await asyncio.to_thread(look_at_machine)
+            machine = await asyncio.to_thread(look_at_machine)
+            # What Ollama itself holds of the graphics card it gives up for another model.
+            held = sum(model.gpu_bytes for model in loaded) if machine.gpu_bytes else 0
+            self._machine = replace(machine, gpu_bytes=machine.gpu_bytes + held)
             self._machine_looked = time.monotonic()
         suggestions = suggest(self._machine, [model.name for model in models])
         return Shelf(ollama.url, here, tuple(models), tuple(loaded), tuple(suggestions))
@@ -153,7 +158,9 @@ class ModelEvents:
     async def _delete(self, model: str, language: str) -> str:
         installed = self._engines.chooser.ollama.installed
         with contextlib.suppress(AppError):
-            await installed.unload(model)
+            # Only what is there: a model of the cloud would be woken by it.
+            if full_name(model) in {full_name(loaded.name) for loaded in await installed.loaded()}:
+                await installed.unload(model)
         await installed.delete(model)
         self._engines.look_anew()
         return notices_html(Notice(translate(language, "models.deleted", model=model), "done"))

@@ -15,6 +15,10 @@ from core.engines.suggestions import Suggestion
 from ui.feedback import size_text, time_left_text
 from ui.i18n import explain, translate
 
+# A picture: the character for it is a coloured emoji on some systems and missing on others.
+_EJECT = ('<svg viewBox="0 0 24 24" width="14" height="14" fill="currentColor" aria-hidden="true">'
+          '<path d="M12 4 21 15H3zM3 18h18v3H3z"/></svg>')
+
 
 @dataclass(frozen=True)
 class Shelf:
@@ -51,7 +55,7 @@ def _model(language: str, model: ModelInfo, loaded: LoadedModel | None, asked: b
                          percent=round(100 * loaded.gpu_bytes / loaded.size_bytes) if loaded.size_bytes else 0)
     if model.remote:
         badges += _badge(language, "remote", "cancelled")
-    acts = _button(language, "unload", model.name, "⏏", "models.unload") if loaded is not None else ""
+    acts = _button(language, "unload", model.name, _EJECT, "models.unload") if loaded is not None else ""
     acts += _button(language, "ask", model.name, "×", "models.delete")
     question = _question(language, model) if asked else ""
     return (f'<li class="model"><div class="line"><strong>{escape(model.name)}</strong>{badges}'
