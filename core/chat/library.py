@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from core.documents.collection import Collection
@@ -24,6 +25,10 @@ class Library(Protocol):
     def whole(self, source: str, limit: int) -> list[Hit] | None:
         """Everything a document says, in its order, as passages that do not overlap, ranked from 1; None when it has
         more than `limit` characters or is not there."""
+        ...
+
+    def spread(self, source: str, limit: int) -> list[Hit]:
+        """Pages from all over a document, at even distances, of at most `limit` characters together."""
         ...
 
     def is_foreign(self, question: str) -> bool:
@@ -52,22 +57,41 @@ class CollectionLibrary:
         return [document.source for document in self._collection.store.documents() if document.chunks]
 
     def whole(self, source: str, limit: int) -> list[Hit] | None:
+        hits: list[Hit] = []
+        length = 0
+        for hit in self._pages(source):
+            length += len(hit.text)
+            if length > limit:
+                return None
+            hits.append(hit)
+        return hits or None
+
+    def spread(self, source: str, limit: int) -> list[Hit]:
+        pages = list(self._pages(source))
+        usual = sum(len(hit.text) for hit in pages) / max(len(pages), 1)
+        count = min(len(pages), max(1, int(limit / max(usual, 1.0))))
+        chosen = [pages[round(step * (len(pages) - 1) / max(count - 1, 1))] for step in range(count)]
+        kept: list[Hit] = []
+        for hit in chosen:
+            limit -= len(hit.text)
+            if limit < 0:
+                break
+            kept.append(replace(hit, rank=len(kept) + 1))
+        return kept
+
+    def _pages(self, source: str) -> Iterator[Hit]:
+        """The pages with text, as passages."""
         store = self._collection.store
         document = store.document(source)
         if document is None or document.sha256 is None:
-            return None
-        hits: list[Hit] = []
-        length = 0
+            return
+        rank = 0
         for page in range(1, document.pages + 1):
             text = (store.page_text(document.sha256, page) or "").rstrip()
             start = len(text) - len(text.lstrip())
-            length += len(text) - start
-            if length > limit:
-                return None
             if start < len(text):
-                hits.append(Hit(len(hits) + 1, 0, source, document.sha256, page, start, len(text), 1.0, text[start:],
-                                relevance=1.0))
-        return hits or None
+                rank += 1
+                yield Hit(rank, 0, source, document.sha256, page, start, len(text), 1.0, text[start:], relevance=1.0)
 
     def is_foreign(self, question: str) -> bool:
         return self._collection.is_foreign(question)

@@ -31,6 +31,7 @@ _NAMED_LANGUAGE = "Answer in {name}, the language of the question, also where pa
 _STRICT = """\
 Use only the passages given with the question. After each statement cite the passage it comes from by its number \
 in square brackets, like [1] or [2]. Never invent a number.
+- To explain, shorten or translate your own last answer you need no passage: keep to what it says.
 - If the passages do not hold the answer, say so plainly and say what they are about instead."""
 _FREE = """\
 Answer from the passages given with the question where they help. After each statement that comes from a passage cite \

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import numpy as np
 import pytest
 
 from core.documents.search import Hit
 from core.documents.store import Vectors
+from core.engines.base import ChatRequest, EngineEvent, Finished, ModelInfo, Thinking, Token, Usage
+from core.errors import EngineError
 
 MakeHits = Callable[..., list[Hit]]
 
@@ -21,6 +24,42 @@ def make_hits() -> MakeHits:
                 for rank, text in enumerate(texts, start=1)]
 
     return make
+
+
+class Scribe:
+    """An engine that says what it was given, a word at a time; an EngineError among its replies is raised. `requests`
+    are those it got; `most` how many it wrote at once."""
+
+    def __init__(self, *replies: str | EngineError, name: str = "ollama", context: int = 8192, thinking: str = "",
+                 pause: float = 0.0, prompt_tokens: int = 0) -> None:
+        self.name, self.replies, self.limit, self.thinking = name, list(replies), context, thinking
+        self.pause, self.prompt_tokens = pause, prompt_tokens
+        self.requests: list[ChatRequest] = []
+        self.now = self.most = self.closed = 0
+
+    async def models(self) -> list[ModelInfo]:
+        return []
+
+    async def context(self, model: str) -> int:
+        return self.limit
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[EngineEvent, None]:
+        self.requests.append(request)
+        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            if isinstance(reply, EngineError):
+                raise reply
+            if self.thinking:
+                yield Thinking(self.thinking)
+            for word in reply.split(" "):
+                await asyncio.sleep(self.pause)
+                yield Token(word + " ")
+            yield Finished(Usage(self.prompt_tokens))
+        finally:
+            self.now -= 1
+            self.closed += 1
 
 
 class Shelf:
@@ -45,6 +84,9 @@ class Shelf:
             return None
         return [Hit(number, 0, source, "hash", number, 0, len(text), 1.0, text, relevance=1.0)
                 for number, text in enumerate(pages, start=1)]
+
+    def spread(self, source: str, limit: int) -> list[Hit]:
+        return [Hit(1, 0, source, "hash", 1, 0, limit, 1.0, self.pages[source][0][:limit], relevance=1.0)]
 
     def is_foreign(self, question: str) -> bool:
         return self.foreign

@@ -55,11 +55,11 @@ def test_sources_come_first_then_a_growing_answer_then_done(make_hits: MakeHits)
 def test_the_engine_gets_passages_history_and_question(make_hits: MakeHits) -> None:
     history = [Message("user", "Hello?"), Message("assistant", "Hi.")]
     with OllamaServer(models={MODEL: {}}) as server:
-        events_of("  When?  ", make_hits("In May."), ollama(server), history=history)
+        events_of("  When is the rent due?  ", make_hits("In May."), ollama(server), history=history)
         (chat,) = server.chats
     assert [message["content"] for message in chat["messages"][1:3]] == ["Hello?", "Hi."]
     assert "In May." in chat["messages"][-1]["content"]
-    assert chat["messages"][-1]["content"].endswith("\n\nWhen?")
+    assert chat["messages"][-1]["content"].endswith("\n\nWhen is the rent due?")
 
 
 def test_without_a_model_the_passages_answer(make_hits: MakeHits) -> None:
@@ -69,10 +69,6 @@ def test_without_a_model_the_passages_answer(make_hits: MakeHits) -> None:
     assert isinstance(done, Done)
     assert "El alquiler vence en mayo" in done.text
     assert done.citations[0].rank == 2
-
-
-def test_nothing_found_is_an_answer_too() -> None:
-    assert [type(event) for event in events_of("¿Qué?", [], PassagesEngine())] == [Sources, Done]
 
 
 @pytest.mark.parametrize(("question", "code"), [("", "question_empty"), (" \n ", "question_empty"),
@@ -94,8 +90,11 @@ def test_a_question_that_cannot_be_asked_is_refused_before_any_work(question: st
 def test_stopping_before_the_first_token_closes_the_connection_at_once(make_hits: MakeHits) -> None:
     async def stop_early(server: OllamaServer) -> float:
         events = answer("When?", [], Shelf(make_hits("May.")), ollama(server), MODEL, Settings())
-        assert isinstance(await anext(events), Sources)
-        waiting = asyncio.ensure_future(anext(events))
+        async def all_of_it() -> None:
+            async for _ in events:
+                pass
+
+        waiting = asyncio.ensure_future(all_of_it())
         await asyncio.to_thread(server.wait_until, lambda: server.active_chats == 1)
         stopped = time.monotonic()
         waiting.cancel()

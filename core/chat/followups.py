@@ -1,0 +1,229 @@
+"""A question that leans on what was said before, made one that search can be asked alone.
+
+Whether it leans is told locally, by its words; rewriting is one short call to the model, with a plain fallback. Knows
+Spanish and English best; in other languages only very short questions count as leaning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Sequence
+
+from core.chat.citations import replace_citations
+from core.chat.talk import language_code, language_name, words_of
+from core.documents.words import content_words
+from core.engines.base import ChatRequest, Engine, Finished, Message, Token
+from core.engines.passages import ENGLISH_STOP_WORDS, SPANISH_STOP_WORDS
+from core.errors import EngineError
+
+REWRITE_SECONDS = 10.0
+_REWRITE_TOKENS = 64
+_THINKING_TOKENS = 256
+_MOST_CHARS = 400  # of a rewritten question: a longer one is an answer
+_TOLD_CHARS = 500  # of an earlier answer, to the model that rewrites
+_KEYWORDS = 8  # of the question before, for an engine without a model
+
+_SYSTEM = """\
+Rewrite the user's last question so that it can be understood without the conversation: put names in place of pronouns \
+and add what was left out. Keep its language and its meaning. Do not answer it. Write the question alone, on one \
+line."""
+_TRANSLATE = """\
+Rewrite the user's question as a search query in {name}, understandable without the conversation. Do not answer it. \
+Write the query alone, on one line."""
+
+# All patterns are asked of words in lower case without accents or marks, between single blanks.
+# A question that begins like this goes on with the one before.
+_CONTINUES = re.compile(
+    r"^(?:y|e|o|pero|entonces|ademas|tambien|asi que|o sea|y por que|por que no|and|or|but|so|then|also|what about"
+    r"|how about|que tal|que hay de|que pasa con|what if|why not)\b(?! (?:how (?:do|can) (?:i|you|we)))")
+# What only asks for more, whole.
+_MORE = re.compile(
+    r"(?:(?:y )?(?:por que|como|cuando|donde|quien|quienes|cuanto|cuantos|cuantas|cual|cuales|para que|desde cuando"
+    r"|en que|a que|de que|con que|de quien|a quien|entonces|seguro|en serio|de verdad)(?: (?:no|si|exactamente|eso"
+    r"|asi))?"
+    r"|(?:and )?(?:why|how|when|where|who|which|what|how many|how much|how long|how come|what for|since when|really"
+    r"|are you sure|says who)(?: (?:not|so|exactly|then|is that))?"
+    r"|(?:dame|dime|cuentame|quiero|pon|ponme|necesito) (?:mas|otro|otra|otros|otras|algun|un|una)?\b.{0,30}"
+    r"|(?:give|tell|show) me (?:more|another|some more|an?) ?.{0,30}"
+    r"|mas(?: \w+)?|sigue|continua|continua por favor|otro(?: \w+)?|otra(?: \w+)?|more(?: \w+)?|go on|continue|another"
+    r"(?: \w+)?|keep going|elaborate|elabora|amplia(?:lo)?|desarrolla(?:lo)?|detalla(?:lo)?)")
+# What is to be done with the answer before.
+_REWORK = re.compile(
+    r"\b(?:explica(?:melo|mela|lo|la|los|las)|explicame (?:eso|esto|lo|mejor|mas)|resume(?:lo|la|los|las|melo)"
+    r"|traduce(?:lo|la|los|las|melo)|repite(?:lo|la|melo)?|compara(?:lo|la|los|las)|simplifica(?:lo|la)"
+    r"|amplia(?:lo|la)|acorta(?:lo|la)|corrige(?:lo|la)|escribe(?:lo|la)|hazlo|hazla|dilo|dimelo|ponlo|ponla|listalos"
+    r"|enumera(?:los|las)|ordena(?:los|las)|(?:mas|menos) (?:corto|breve|simple|sencillo|largo|detalle|detalles"
+    r"|detallado|facil)"
+    r"|en (?:una|otras|pocas|dos) (?:tabla|lista|palabras|frase|frases)|(?:en|al) (?:ingles|espanol|frances|aleman)$"
+    r"|in other words|in (?:a|one|two|simple|plain) (?:table|list|words?|sentences?|english|terms)"
+    r"|(?:shorter|simpler|longer)|more (?:detail|details|simply|briefly)|in (?:english|spanish|french|german)$"
+    r"|(?:explain|summari[sz]e|translate|repeat|rephrase|expand|shorten|compare|list|rewrite|simplify) (?:it|that|this"
+    r"|them|these|those)|that again|your (?:last )?(?:answer|reply)|tu (?:ultima )?respuesta|la respuesta anterior)\b")
+# Words that point back, where nothing after them says to what.
+_SPANISH_POINTER = re.compile(
+    r"\b(?:eso|esto|aquello|ese|esa|esos|esas|aquel|aquella|aquellos|aquellas|ello|ellos|ellas|el mismo|la misma"
+    r"|lo mismo|los mismos|las mismas|dicho|dicha|dichos|dichas|ambos|ambas|alli|ahi|entonces|el anterior"
+    r"|la anterior|lo anterior|los anteriores|el primero|la primera|el segundo|la segunda|el tercero|la tercera"
+    r"|el ultimo|el otro|la otra|los otros|las otras|los demas|las demas|el resto|mencionas|mencionaste|dices"
+    r"|dijiste|has dicho)\b")
+_SPANISH_POSSESSIVE = re.compile(r"\b(?:su|sus|suyo|suya|suyos|suyas|le|les|lo|la|los|las)\b")
+_ENGLISH_POINTER = re.compile(
+    r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|that|this|these|those|there|then|such"
+    r"|the same|the former|the latter|the first one|the second one|the other|the others|the rest|the previous"
+    r"|both|one|ones|you said|you mentioned|you mean)\b")
+# Pointers that say within the question what they mean, or mean nothing.
+_SPANISH_OWN = re.compile(
+    r"\b(?:es(?:e|a|os|as)|est(?:e|a|os|as)) (?:documento|documentos|archivo|archivos|contrato|informe|texto|pdf|libro"
+    r"|manual|articulo|programa|ano|mes|semana|semestre|carpeta)\b|\bpor eso\b|\ba la vez\b|\ben eso\b|\blo que\b"
+    r"|\blos que\b|\blas que\b|\bla que\b|\bel que\b|\blo mas\b")
+_ENGLISH_OWN = re.compile(
+    r"\b(?:this|that|these|those) (?:documents?|files?|contracts?|reports?|texts?|pdfs?|books?|manuals?|articles?"
+    r"|programs?|years?|months?|weeks?|folders?)\b|\bis there\b|\bare there\b|\bthere (?:is|are|was|were|any)\b"
+    r"|\bwas there\b|\bwere there\b|\bone of\b|\bboth \w+ and\b|\bsuch as\b|\bwhich one of\b|\bno one\b"
+    r"|\bit (?:is|was|takes?|took|costs?) .{0,40}\bto\b|\bdoes it (?:take|cost) .{0,60}\bto\b|\bis it (?:possible"
+    r"|necessary|true|allowed|required)\b|\bso that\b")
+_RELATIVE_THAT = re.compile(r"\b\w+ that (?:the|a|an|is|was|are|were|has|have|had|can|could|will|would|must|should|\w+s"
+                            r"|\w+ed)\b|\b(?:say|says|said|know|mean|means|state|states|show|shows|so) that\b")
+_NAMED_BEFORE = 2  # content words before a possessive: "el autor del contrato y su firma" says whose
+_STANDS_ALONE_WORDS = 25  # a question so long says what it is about
+
+
+def needs_history(question: str, history: Sequence[Message]) -> bool:
+    """Whether this question can only be understood with the ones before it. About 0.2 ms."""
+    if not any(message.role == "user" for message in history):
+        return False
+    words = words_of(question)
+    if not words or len(words.split()) > _STANDS_ALONE_WORDS:
+        return False
+    if _MORE.fullmatch(words) or _REWORK.search(words) or _CONTINUES.search(words):
+        return True
+    language = language_code(question, history)
+    if language == "es":
+        return _leans_in_spanish(words)
+    if language == "en":
+        return _leans_in_english(words)
+    return len(words.split()) <= 2 and _is_without_name(question)
+
+
+def leans_on_answer(question: str, history: Sequence[Message]) -> bool:
+    """Whether this goes on about an answer that cited documents: explaining it needs no new passage."""
+    answers = [message.content for message in history if message.role == "assistant"]
+    return bool(answers) and re.search(r"\[\d{1,3}\]", answers[-1]) is not None and needs_history(question, history)
+
+
+def _leans_in_spanish(words: str) -> bool:
+    own = _SPANISH_OWN.sub(" ", words)
+    if _SPANISH_POINTER.search(own):
+        return True
+    content = _content(own, SPANISH_STOP_WORDS)
+    if not content:
+        return True
+    for found in re.finditer(r"\b(?:su|sus|suyo|suya|suyos|suyas)\b", own):
+        if len(_content(own[: found.start()], SPANISH_STOP_WORDS)) < _NAMED_BEFORE:
+            return True
+    # "¿Cuándo lo firmaron?": a pronoun before a verb, and nothing else that it could stand for.
+    clitic = re.search(r"\b(?:cuando|como|donde|quien|por que|quienes|cuanto|para que|cual|que) (?:no )?(?:se )?"
+                       r"(?:lo|la|los|las|le|les)\b", own)
+    if clitic and len(content) <= 2:
+        return True
+    # "¿Cuánto cuesta?": a verb without its subject.
+    return len(own.split()) <= 3 and len(content) == 1 and _is_bare_verb(own)
+
+
+def _leans_in_english(words: str) -> bool:
+    own = _RELATIVE_THAT.sub(" ", _ENGLISH_OWN.sub(" ", words))
+    content = _content(own, ENGLISH_STOP_WORDS)
+    if not content:
+        return True
+    for found in _ENGLISH_POINTER.finditer(own):
+        before = _content(own[: found.start()], ENGLISH_STOP_WORDS)
+        if len(before) < _NAMED_BEFORE or found[0] in ("that", "those", "the same", "the former", "the latter"):
+            return True
+    return False
+
+
+def _is_bare_verb(words: str) -> bool:
+    """Whether a question word and one more are all there is, and that one is no name of a thing: "cuánto cuesta"."""
+    return re.fullmatch(r"(?:(?:a|de|en|por|para|desde|hasta|con) )?(?:que|cuando|como|donde|quien|quienes|cuanto"
+                        r"|cuanta|cuantos|cuantas|cual)(?: se)? \w+(?:a|e|o|an|en|on|aron|ieron|io|aba|ia)", words
+                        ) is not None
+
+
+def _is_without_name(question: str) -> bool:
+    return not any(word[:1].isupper() for word in question.split()[1:])
+
+
+def _content(words: str, stop_words: str) -> list[str]:
+    stopped = set(stop_words.split())
+    return [word for word in words.split() if word not in stopped and (len(word) > 1 or word.isdigit())]
+
+
+def fallback(question: str, history: Sequence[Message]) -> str:
+    """The question with the telling words of the last one that stood for itself."""
+    before: list[Message] = []
+    for message in history:
+        if message.role == "user":
+            before.append(message)
+    for index in range(len(before) - 1, -1, -1):
+        if not index or not needs_history(before[index].content, before[:index]):
+            asked = before[index].content
+            break
+    else:
+        return question
+    own = set(words_of(question).split())
+    kept = [word for word in content_words(asked, language_code(asked)) if words_of(word) not in own]
+    return " ".join([question, *kept[:_KEYWORDS]])
+
+
+async def rewrite(question: str, history: Sequence[Message], engine: Engine, model: str, *, into: str = "",
+                  seconds: float = REWRITE_SECONDS) -> str:
+    """The question as search should be asked it, by one short call; `fallback`'s when the model fails, takes longer
+    than `seconds` or writes something else. `into` is the code of another language to ask in. Cancelling this closes
+    the engine's connection."""
+    plain = fallback(question, history) if needs_history(question, history) else question
+    if engine.name == "passages":
+        return plain
+    think, tokens = _thinking(engine.name, model)
+    request = ChatRequest(model, _messages(question, history, into), question, (), 0.0, think, tokens)
+    text = ""
+    with contextlib.suppress(EngineError, TimeoutError):
+        async with asyncio.timeout(seconds), contextlib.aclosing(engine.chat(request)) as events:
+            async for event in events:
+                if isinstance(event, Token):
+                    text += event.text
+                if isinstance(event, Finished) or len(text) > _MOST_CHARS:
+                    break
+    return _usable(text) or plain
+
+
+def _thinking(engine: str, model: str) -> tuple[str | None, int]:
+    """The least a model can think, and the tokens it may write: gpt-oss thinks always, and that counts."""
+    if "gpt-oss" in model.lower():
+        return "low", _REWRITE_TOKENS + _THINKING_TOKENS
+    # Ollama and our own server pass over what a model does not know; another server may refuse it.
+    return ("off" if engine in ("ollama", "embedded") else None), _REWRITE_TOKENS
+
+
+def _messages(question: str, history: Sequence[Message], into: str) -> tuple[Message, ...]:
+    """The last exchange or two and the question, as one message: a model that sees a conversation goes on with it."""
+    told = []
+    for message in history[-4:]:
+        content = replace_citations(message.content, lambda number: "")[:_TOLD_CHARS]
+        told.append(f"{'User' if message.role == 'user' else 'Assistant'}: {content}")
+    system = _TRANSLATE.format(name=language_name(into)) if into and language_name(into) else _SYSTEM
+    conversation = "<conversation>\n" + "\n".join(told) + "\n</conversation>\n\n" if told else ""
+    return (Message("system", system), Message("user", f"{conversation}Last question: {question}"))
+
+
+def _usable(text: str) -> str:
+    """The one line that was asked for; empty when that is not what came."""
+    text = re.sub(r"(?s)<think>.*?(?:</think>|\Z)", "", text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    line = re.sub(r"(?i)^(?:\**(?:rewritten |standalone |last )?(?:question|query|pregunta|consulta)\**\s*:\s*)", "",
+                  lines[0])
+    line = replace_citations(line, lambda number: "").strip(" \"'“”«»*`")
+    return line if 2 < len(line) <= _MOST_CHARS and len(lines) <= 2 else ""
