@@ -32,8 +32,9 @@ MODEL_LIBRARIES = {"torch", "transformers", "sentence_transformers", "trl", "pef
 # are started by name; whatever the page's process imports must not import them.
 CHILD_MODULES = {
     "core.documents.embedding_backends", "core.documents.embedding_worker", "core.engines.generation",
-    "core.engines.generation_server", "core.finetune.inspect_worker", "core.finetune.progress",
-    "core.finetune.trainer", "core.finetune.worker",
+    "core.engines.generation_server", "core.finetune.evaluation", "core.finetune.experts",
+    "core.finetune.inspect_worker", "core.finetune.loading", "core.finetune.packing", "core.finetune.progress",
+    "core.finetune.targets", "core.finetune.trainer", "core.finetune.worker",
 }
 ERRORS = {"AppError", "DocumentError", "EngineError", "TrainingError"}
 MAX_LINES = 400

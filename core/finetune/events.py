@@ -2,16 +2,20 @@
 
 Each has `event` (its kind) and `time` (seconds since 1970). The kinds:
 
-    state     state: loading, training, saving
-    start     total_steps, rows, dropped_rows, shortened_rows, matched_modules, device, precision,
-              bytes_4bit, bytes_other
+    state     state: loading, training, saving, evaluating
+    resumed   step, seconds: the run goes on from there; what it told of later steps is void
+    start     total_steps, rows, held_out_rows, dropped_rows, shortened_rows, matched_modules,
+              target_modules, missing_modules, device, precision, bytes_4bit, bytes_other, packing
+              ("on", "off", or "leaks": asked for, but rows of this model would see each other)
     step      step, total, epoch, loss, learning_rate, tokens_per_second, seconds, memory_bytes
-    saved     adapter_bytes
+    eval      step, total, epoch, loss, seconds: on the rows held out
+    saved     adapter_bytes, peak_memory_bytes
+    result    see `evaluation.Result`
     finished  final_loss, seconds
     stopped   step, seconds
     failed    code, values
 
-Knows nothing of training.
+`seconds` count from the first step, over all parts of a resumed run. Knows nothing of training.
 """
 
 from __future__ import annotations
@@ -20,11 +24,13 @@ import json
 import math
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 Event = dict[str, Any]
 FINAL = frozenset({"finished", "stopped", "failed"})
+CURVE = frozenset({"step", "eval"})
 TORN: Event = {"event": "torn"}
 
 
@@ -67,3 +73,14 @@ def parse_event(line: bytes) -> Event:
     except ValueError:
         return TORN
     return event if isinstance(event, dict) and isinstance(event.get("event"), str) else TORN
+
+
+def valid_events(events: Iterable[Event]) -> list[Event]:
+    """Without the steps that a resumed run has taken again, so that each step stands once."""
+    kept: list[Event] = []
+    for event in events:
+        if event["event"] == "resumed":
+            step = event.get("step", 0)
+            kept = [one for one in kept if one["event"] not in CURVE or one.get("step", 0) <= step]
+        kept.append(event)
+    return kept

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import traceback
+from collections.abc import Sequence
+from pathlib import Path
 
 from core.errors import TrainingError
 from core.finetune.config import TrainConfig
+from core.finetune.events import Event
 from core.finetune.models import is_network_error
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+# Linux counts here how often it ended a process because memory ran out.
+VMSTAT = Path("/proc/vmstat")
 DISK_FULL = ("no space left", "os error 28", "disk quota exceeded", "not enough space on the disk")
 
 
@@ -49,3 +55,24 @@ def last_line(error: BaseException) -> str:
     """`ValueError: …`, on one line of at most 300 characters."""
     lines = "".join(traceback.format_exception_only(error)).split()
     return " ".join(lines)[:300]
+
+
+def interruption(events: Sequence[Event]) -> TrainingError:
+    """Why a run ended without a word, as far as can be told: train_interrupted_memory when the system has ended
+    processes for lack of memory since it began, else train_interrupted."""
+    before = next((one.get("oom_kills") for one in reversed(events) if one.get("oom_kills") is not None), None)
+    now = oom_kills()
+    if before is not None and now is not None and now > before:
+        return TrainingError("train_interrupted_memory")
+    return TrainingError("train_interrupted")
+
+
+def oom_kills() -> int | None:
+    """How many processes this system has ended for lack of memory since it was started; None where nobody
+    counts them."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in VMSTAT.read_text(encoding="ascii").splitlines():
+            name, _, value = line.partition(" ")
+            if name == "oom_kill":
+                return int(value)
+    return None
