@@ -207,12 +207,19 @@ def torch_backend(module: Any) -> Backend:
     return run
 
 
-def _convert(module: Any, target: Path) -> None:
-    # It would report the conversion to its makers; with the module missing it has a silent stand-in.
+def silent_openvino() -> Any:
+    """OpenVINO without its telemetry: at every import it would tell its makers, from a process that it forks, which now
+    and then never ends. With the module missing it has a silent stand-in."""
     sys.modules["openvino_telemetry"] = types.ModuleType("openvino_telemetry")
     import openvino
+
+    return openvino
+
+
+def _convert(module: Any, target: Path) -> None:
     import torch
 
+    openvino = silent_openvino()
     example = torch.ones((2, 16), dtype=torch.int64)
     with torch.inference_mode():
         converted = openvino.convert_model(module.cpu(), example_input={
@@ -222,8 +229,7 @@ def _convert(module: Any, target: Path) -> None:
 
 def openvino_backend(path: Path) -> Backend:
     """The converted model on the CPU, in bfloat16 where the CPU computes in it."""
-    import openvino
-
+    openvino = silent_openvino()
     core = openvino.Core()
     options = {"PERFORMANCE_HINT": "LATENCY"}
     if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -119,6 +120,16 @@ def test_closing_while_a_batch_is_at_work_frees_the_waiting_and_starts_no_new_ch
     assert codes == ["embedder_failed"] * 2
     assert time.monotonic() - started < 4
     assert embedder._child is None
+
+
+def test_openvino_reports_nothing_to_its_makers(tmp_path: Path) -> None:
+    code = ("import sys, threading; from core.documents.embedding_backends import silent_openvino; silent_openvino();"
+            "print([name for name in sys.modules if name.startswith('openvino_telemetry.')], threading.active_count())")
+    project = Path(__file__).resolve().parents[3]
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=project,
+                         env={**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)})
+    assert ran.stdout.strip() == "[] 1"
+    assert not list(tmp_path.iterdir())  # no number to know this machine by
 
 
 def test_a_lone_surrogate_is_no_end_of_the_child(indexed: Collection) -> None:
