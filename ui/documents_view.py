@@ -150,11 +150,12 @@ def _state(language: str, document: StoredDocument) -> str:
 def _state_note(language: str, document: StoredDocument) -> str:
     """What a reader should know about a state."""
     if document.state == "failed" and document.reason is not None:
-        return escape(translate(language, f"error.{document.reason.code}", **document.reason.values))
+        reason = escape(translate(language, f"error.{document.reason.code}", **document.reason.values))
+        return f'{reason} {_text(language, "documents.earlier_hint")}' if document.chunks else reason
     if document.state == "no_text":
         return _text(language, "documents.no_text_hint")
     if document.state == "cancelled" and document.chunks:
-        return _text(language, "documents.cancelled_hint")
+        return _text(language, "documents.earlier_hint")
     return ""
 
 

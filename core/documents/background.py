@@ -103,7 +103,7 @@ class BackgroundIndexing:
             self._start_tried.set()
             if self._closing.wait(timeout=_RETRY_SECONDS):
                 return
-        self._searchable = bool(self._collection.store.shown_contents(self._collection.embedder.model))
+        self._searchable = bool(self._collection.store.shown_contents())
         self.ready.set()
         self._start_tried.set()
         self.version += 1

@@ -37,6 +37,13 @@ class _Content:
     vectors: list[Vectors] = field(default_factory=list)  # of each chunk: (windows, dim)
     tokens: list[int] = field(default_factory=list)
 
+    def all_vectors(self) -> Vectors:
+        """(sum(windows), dim)"""
+        return np.concatenate(self.vectors) if self.vectors else np.empty((0, 0), np.float32)
+
+    def windows(self) -> list[int]:
+        return [len(part) for part in self.vectors]
+
 
 class Indexer:
     """Turns queued documents into shown ones, one at a time."""
@@ -80,8 +87,12 @@ class Indexer:
         source = document.source
         sha256 = document.file_sha256
         if document.again or not self._store.has_content(sha256, self._embedder.model):
+            stored = None if document.again else self._store.chunks_of(sha256)
             try:
-                content = yield from self._read(document)
+                if stored is None:
+                    content = yield from self._read(document)
+                else:
+                    yield from self._embed_stored(document, stored)
             except Unwanted:
                 return
             except DocumentError as error:
@@ -93,9 +104,10 @@ class Indexer:
                 self._store.fail(source, sha256, reason)
                 yield Failed(source, reason)
                 return
-            if self._changed_meanwhile(document):
-                return
-            self._keep(sha256, content)
+            if stored is None:
+                if self._changed_meanwhile(document):
+                    return
+                self._keep(sha256, content)
         shown = self._store.show_content(source, sha256)
         if shown is None:
             return
@@ -143,6 +155,14 @@ class Indexer:
         yield from self._embed(source, content)
         return content
 
+    def _embed_stored(self, document: StoredDocument, chunks: list[Chunk]) -> Iterator[DocumentEvent]:
+        """Vectors of this embedder for a content that has those of another, from its stored text: its file is not
+        asked. The old ones stay until all are there."""
+        content = _Content(chunks=chunks)
+        yield from self._embed(document.source, content)
+        self._store.replace_vectors(document.file_sha256, self._embedder.model, content.all_vectors(),
+                                    content.windows(), content.tokens)
+
     def _embed(self, source: str, content: _Content) -> Iterator[DocumentEvent]:
         """Embed the chunks that have no vectors yet, those of like length together."""
         first = len(content.vectors)
@@ -174,10 +194,9 @@ class Indexer:
             raise Unwanted
 
     def _keep(self, sha256: str, content: _Content) -> None:
-        vectors = np.concatenate(content.vectors) if content.vectors else np.empty((0, 0), np.float32)
         self._store.add_content(
             sha256, content.pages, content.chunks, [detect(chunk.text) for chunk in content.chunks],
-            self._embedder.model, vectors, windows=[len(part) for part in content.vectors], tokens=content.tokens)
+            self._embedder.model, content.all_vectors(), windows=content.windows(), tokens=content.tokens)
 
 
 def windows_of(embedded: Embedded) -> list[Vectors]:

@@ -236,7 +236,7 @@ class Library:
         if known is None or known.state in WORKING:
             return False
         path = self._settings.docs_dir / source
-        again = known.state in ("indexed", "no_text")
+        again = known.state != "cancelled"  # a failed one may show what was read of it before
         try:
             sha256, status = folder.hash_file(path), path.stat()
         except OSError:  # reading it will say why it fails

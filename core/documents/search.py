@@ -56,6 +56,7 @@ class Searcher:
         self._embedder = embedder
         self._vectors = VectorIndex()
         self._syncing = threading.Lock()
+        self._empty = True
         self._lexical = lexical
         self._questions = ThreadPoolExecutor(thread_name_prefix="question")
 
@@ -65,15 +66,17 @@ class Searcher:
             self._sync()
 
     def _sync(self) -> None:
-        shown = self._store.shown_contents(self._embedder.model)
-        self._vectors.sync(self._store, shown)
+        # Also what waits for the vectors of another embedder can be found by its words.
+        shown = self._store.shown_contents()
+        self._vectors.sync(self._store, self._store.shown_contents(self._embedder.model))
         self._lexical.sync(shown)
+        self._empty = not shown
 
     def search(self, question: str, top_k: int, sources: Sequence[str] | None = None) -> list[Hit]:
         """The `top_k` best passages, best first, of these documents alone where `sources` names them: found among
         their own, however few they are of all. Raises DocumentError `embedder_failed`."""
         question = clean_text(question)
-        if not question.strip() or not len(self._vectors):
+        if not question.strip() or self._empty:
             return []
         # Understood in the child while we look for its words.
         vector = self._questions.submit(self._embedder.embed, [question], urgent=True)
@@ -92,9 +95,10 @@ class Searcher:
 
     def _nearest(self, vector: Vectors, lexical: Mapping[int, float], count: int, among: set[int] | None,
                  ) -> dict[int, float]:
-        """The passages that meaning or words suggest, the likeliest first: id → cosine."""
+        """The passages that meaning or words suggest, the likeliest first: id → cosine, 0 for one without a vector."""
         dense = self._vectors.search(vector, count, among)
-        dense |= self._vectors.scores(vector, [chunk_id for chunk_id in lexical if chunk_id not in dense])
+        others = [chunk_id for chunk_id in lexical if chunk_id not in dense]
+        dense |= dict.fromkeys(others, 0.0) | self._vectors.scores(vector, others)
         most = max(lexical.values(), default=0.0) or 1.0
         return dict(sorted(dense.items(), key=lambda item: -(item[1] + 2 * lexical.get(item[0], 0.0) / most)))
 

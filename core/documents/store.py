@@ -183,10 +183,10 @@ class Store:
                 " AND state IN ('queued', 'parsing', 'embedding')", (state, done, total, source)).rowcount > 0
 
     def fail(self, source: str, file_sha256: str, reason: Reason) -> None:
-        """Nothing of this file can be shown; what was shown before under its name is not true any more. Nothing
-        happens when the file was replaced meanwhile, and the new one is queued, or when it was cancelled."""
+        """Nothing new of this file can be shown; what was shown before under its name stays. Nothing happens when the
+        file was replaced meanwhile, and the new one is queued, or when it was cancelled."""
         with self._transaction(write=True) as db:
-            db.execute("UPDATE documents SET state = 'failed', reason = ?, sha256 = NULL"
+            db.execute("UPDATE documents SET state = 'failed', reason = ?, again = 0"
                        " WHERE source = ? AND file_sha256 = ? AND state IN ('queued', 'parsing', 'embedding')",
                        (json.dumps([reason.code, reason.values]), source, file_sha256))
             _drop_orphans(db)
@@ -223,6 +223,30 @@ class Store:
                  for chunk, *others in zip(chunks, languages, windows, tokens, strict=True)),
             )
 
+    def chunks_of(self, sha256: str) -> list[Chunk] | None:
+        """The chunks of a content, whatever embedder made its vectors; None when the content is not known."""
+        with self._transaction() as db:
+            known = db.execute("SELECT id FROM contents WHERE sha256 = ?", (sha256,)).fetchone()
+            rows = db.execute("SELECT page, start, end FROM chunks WHERE sha256 = ? ORDER BY id", (sha256,)).fetchall()
+            pages = dict(db.execute("SELECT number, text FROM pages WHERE sha256 = ?", (sha256,)).fetchall())
+        if known is None:
+            return None
+        return [Chunk(page, start, end, pages[page][start:end]) for page, start, end in rows]
+
+    def replace_vectors(self, sha256: str, embedder: str, vectors: Vectors, windows: Sequence[int],
+                        tokens: Sequence[int]) -> None:
+        """Give a content the vectors of another embedder, all at once, and a new id. The arguments are those of
+        `add_content`. Nothing happens when the content is gone."""
+        with self._transaction(write=True) as db:
+            db.execute("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'contents'")
+            db.execute("UPDATE contents SET id = (SELECT seq FROM sqlite_sequence WHERE name = 'contents'),"
+                       " embedder = ?, vectors = ? WHERE sha256 = ?",
+                       (embedder, vectors.astype(np.float16).tobytes(), sha256))
+            ids = [row["id"] for row in db.execute("SELECT id FROM chunks WHERE sha256 = ? ORDER BY id", (sha256,))]
+            if ids:
+                db.executemany("UPDATE chunks SET windows = ?, tokens = ? WHERE id = ?",
+                               zip(windows, tokens, ids, strict=True))
+
     def show_content(self, source: str, sha256: str) -> StoredDocument | None:
         """Let a document show a content that is complete; contents no document shows any more go. None when
         the document was removed or cancelled, or its file changed meanwhile."""
@@ -238,12 +262,12 @@ class Store:
             row = db.execute(f"{_SELECT_DOCUMENT} WHERE source = ?", (source,)).fetchone()
         return _document(row)
 
-    def shown_contents(self, embedder: str) -> set[int]:
-        """Ids of the contents that search must know: those shown by some document, with vectors of `embedder`.
-        A content that goes and comes back, or gets other vectors, comes under a new id."""
+    def shown_contents(self, embedder: str | None = None) -> set[int]:
+        """Ids of the contents that search must know: those shown by some document; with vectors of `embedder` alone
+        where it is given. A content that goes and comes back, or gets other vectors, comes under a new id."""
         with self._transaction() as db:
             rows = db.execute("SELECT DISTINCT contents.id FROM documents JOIN contents USING (sha256)"
-                              " WHERE chunks > 0 AND embedder = ?", (embedder,)).fetchall()
+                              " WHERE chunks > 0 AND (?1 IS NULL OR embedder = ?1)", (embedder,)).fetchall()
         return {row["id"] for row in rows}
 
     def vectors(self, content_id: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]:

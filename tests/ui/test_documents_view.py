@@ -53,9 +53,11 @@ def test_an_empty_library_invites(language: str) -> None:
 @both_languages
 def test_a_failed_document_says_why(language: str) -> None:
     for reason in (Reason("pdf_broken"), Reason("page_timeout", {"seconds": 30}), Reason("file_gone")):
-        html = table(language, [document(state="failed", reason=reason)])
+        html = table(language, [document(state="failed", reason=reason, chunks=0)])
         sentence = translate(language, f"error.{reason.code}", **reason.values)
         assert f'<span class="reason">{sentence}</span>' in html
+        html = table(language, [document(state="failed", reason=reason)])
+        assert f'{sentence} {translate(language, "documents.earlier_hint")}</span>' in html
 
 
 @both_languages
@@ -159,7 +161,7 @@ def test_only_a_document_with_passages_can_be_opened() -> None:
 
 @both_languages
 def test_a_cancelled_document_says_that_its_old_version_can_be_found(language: str) -> None:
-    hint = translate(language, "documents.cancelled_hint")
+    hint = translate(language, "documents.earlier_hint")
     assert hint in table(language, [document(state="cancelled")])
     assert hint not in table(language, [document(state="cancelled", chunks=0)])
 

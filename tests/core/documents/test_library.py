@@ -535,3 +535,93 @@ def test_only_a_document_that_is_there_can_be_unlocked(shelf: Shelf) -> None:
     (shelf.docs / "secret.pdf").unlink()
     with pytest.raises(DocumentError, match="file_gone"):
         shelf.library.unlock("secret.pdf", "clave")
+
+
+# What is ready stays ready.
+
+
+class OtherEmbedder(CountingEmbedder):
+    """Another model: longer vectors. Fails where it is told to."""
+
+    model = "other"  # type: ignore[assignment]
+    fails_after = 1_000_000
+
+    def embed_windows(self, texts: Sequence[str], *, urgent: bool = False) -> Embedded:
+        self.texts += len(texts)
+        if self.texts > self.fails_after:
+            raise DocumentError("embedder_failed", detail="no memory")
+        return Embedded(np.full((2 * len(texts), 6), 0.4, np.float32), [2] * len(texts), [500] * len(texts))
+
+
+def with_other_embedder(shelf: Shelf, **options: int) -> Shelf:
+    other = Shelf(shelf.settings)
+    other.embedder = OtherEmbedder(shelf.settings)
+    for name, value in options.items():
+        setattr(other.embedder, name, value)
+    other.indexer = Indexer(shelf.settings, other.store, other.embedder)
+    other.library = Library(shelf.settings, other.store, other.indexer)
+    return other
+
+
+def test_another_embedder_embeds_the_stored_text_and_asks_no_file(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "uno", "twin.txt": "uno", "long.md": "palabra " * 3000})
+    shelf.run()
+    passages = sum(document.chunks for document in shelf.store.documents())
+    (shelf.docs / "a.txt").unlink()
+    (shelf.docs / "long.md").write_bytes(b"\xff\xfe")
+    other = with_other_embedder(shelf)
+    assert {type(event) for event in other.library.index_pending()} == {Embedding, Indexed}
+    assert set(other.states().values()) == {"indexed"}
+    assert other.embedder.texts == passages - 1  # the twins are one content
+    assert other.store.shown_contents() == other.store.shown_contents("other")
+    assert {other.store.vectors(content)[1].shape[1] for content in other.store.shown_contents()} == {6}
+    assert [passage.windows for passage in other.store.passages("a.txt", 0, 9)] == [2]
+
+
+def test_vectors_of_the_old_embedder_stay_until_all_new_ones_are_there(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"long.md": "palabra " * 5000})
+    shelf.run()
+    shown = shelf.store.shown_contents(shelf.embedder.model)
+    other = with_other_embedder(shelf, fails_after=20)
+    with pytest.raises(DocumentError, match="embedder_failed"):
+        list(other.library.index_pending())
+    assert shelf.store.shown_contents(shelf.embedder.model) == shown
+    again = with_other_embedder(shelf)
+    assert [type(event) for event in again.library.index_pending()][-1] is Indexed
+    assert not shelf.store.shown_contents(shelf.embedder.model)
+
+
+def test_going_back_to_the_first_embedder_before_the_end_costs_nothing(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"long.md": "palabra " * 5000})
+    shelf.run()
+    embedded = shelf.embedder.texts
+    with pytest.raises(DocumentError, match="embedder_failed"):
+        list(with_other_embedder(shelf, fails_after=20).library.index_pending())
+    assert [type(event) for event in shelf.library.index_pending()] == [Indexed]
+    assert shelf.embedder.texts == embedded
+
+
+def test_a_ready_document_that_cannot_be_read_again_keeps_its_passages(shelf: Shelf) -> None:
+    write_pdf(shelf.docs / "locked.pdf", ["El faro mide 69 metros."], password="ábrete")
+    shelf.run()
+    shelf.library.unlock("locked.pdf", "ábrete")
+    list(shelf.library.index_pending())
+    before = shelf.store.passages("locked.pdf", 0, 9)
+    assert before
+    assert shelf.library.reindex("locked.pdf")
+    assert [type(event) for event in shelf.library.index_pending()][-1] is Failed
+    assert shelf.states() == {"locked.pdf": "failed"}
+    assert shelf.store.passages("locked.pdf", 0, 9) == before
+    assert len(shelf.store.shown_contents()) == 1
+    shelf.library.unlock("locked.pdf", "ábrete")
+    assert [type(event) for event in shelf.library.index_pending()][-1] is Indexed
+
+
+def test_a_file_replaced_by_a_broken_one_keeps_what_it_showed(shelf: Shelf) -> None:
+    write_pdf(shelf.docs / "a.pdf", ["El faro mide 69 metros."])
+    shelf.run()
+    (shelf.docs / "a.pdf").write_bytes(b"%PDF-1.4 broken")
+    assert shelf.outcomes() == {"a.pdf": Failed}
+    assert [passage.text for passage in shelf.store.passages("a.pdf", 0, 9)] == ["El faro mide 69 metros."]
+    shelf.library.remove("a.pdf")
+    assert not shelf.store.shown_contents()

@@ -99,15 +99,18 @@ def test_ids_are_never_used_again(store: Store) -> None:
     assert len(store.vectors(content)[0]) == 0
 
 
-def test_a_failed_file_shows_nothing_and_keeps_its_reason(store: Store) -> None:
+def test_a_file_that_fails_keeps_its_reason_and_what_it_showed_before(store: Store) -> None:
     add_document(store, "a.txt", "aa", ["uno"])
     store.queue("a.txt", "bb", 11, 2)
     store.fail("a.txt", "bb", Reason("pdf_broken", {"page": 3}))
     document = store.document("a.txt")
     assert document is not None
-    assert (document.state, document.reason, document.sha256) == ("failed", Reason("pdf_broken", {"page": 3}), None)
-    assert not found(store)
+    assert (document.state, document.reason, document.sha256) == ("failed", Reason("pdf_broken", {"page": 3}), "aa")
+    assert list(found(store).values()) == [("a.txt", "uno")]
     assert store.source_of("bb") is None
+    store.queue("new.txt", "cc", 11, 2)
+    store.fail("new.txt", "cc", Reason("pdf_broken"))
+    assert store.document("new.txt").sha256 is None  # type: ignore[union-attr]
 
 
 def test_a_reading_of_the_old_file_cannot_fail_or_show_the_new_one(store: Store) -> None:
@@ -159,17 +162,28 @@ def test_a_write_that_breaks_off_leaves_nothing(store: Store) -> None:
     assert list(found(store).values()) == [("a.txt", "uno")]
 
 
-def test_documents_of_another_embedder_are_not_searched_and_queued_anew(store: Store) -> None:
-    add_document(store, "a.txt", "aa", ["uno"])
+def test_another_embedder_gets_its_own_vectors_beside_the_old_ones(store: Store) -> None:
+    add_document(store, "a.txt", "aa", ["uno", "dos"])
+    before = found(store)
+    (old,) = store.shown_contents()
     assert not store.shown_contents("other")
     store.queue_other_embedders("other")
     assert store.pending() == ["a.txt"]
-    assert not store.has_content("aa", "other")
-    add_content(store, "aa", ["uno"], model="other")
+    assert store.shown_contents(MODEL) == {old}  # until the new ones are there
+    chunks = store.chunks_of("aa")
+    assert chunks is not None
+    assert [chunk.text for chunk in chunks] == ["uno", "dos"]
+    store.replace_vectors("aa", "other", np.ones((3, 6), np.float32), [2, 1], [400, 9])
     store.show_content("a.txt", "aa")
-    assert len(store.shown_contents("other")) == 1
+    (new,) = store.shown_contents("other")
+    assert new > old
+    assert not store.shown_contents(MODEL)
+    ids, vectors = store.vectors(new)
+    assert vectors.shape == (3, 6)
+    assert [list(before).index(chunk) for chunk in ids] == [0, 0, 1]  # the chunks are the same
     store.queue_other_embedders("other")
     assert store.pending() == []
+    assert store.chunks_of("nothing") is None
 
 
 def test_a_store_of_a_later_version_is_left_alone(store: Store, tmp_path: Path) -> None:
