@@ -1,7 +1,7 @@
 """Taller: ask your documents, chat with a local model, fine-tune it with one click.
 
-The only entry. `python app.py` serves the page; `chat`, `ask`, `search`, `index` and `train` do the same work in
-the terminal. Reads the arguments, builds the settings once and hands them on.
+The only entry. `python app.py` serves the page; `chat`, `ask`, `search`, `index`, `train` and `runs` do the same
+work in the terminal. Reads the arguments, builds the settings once and hands them on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from core.errors import AppError
 from core.settings import MEBIBYTE, Settings
 from ui.i18n import explain, terminal_language, translate
 
-COMMANDS = ("serve", "chat", "ask", "search", "index", "train")
+COMMANDS = ("serve", "chat", "ask", "search", "index", "train", "runs")
 
 
 def main(arguments: list[str]) -> int:
@@ -47,10 +47,8 @@ def run(options: argparse.Namespace, language: str) -> int:
         return serve(settings, language, ServeOptions(
             host=options.host, port=options.port, share=options.share, password=options.password,
             allowed_hosts=tuple(options.allow_host), open_browser=not options.no_browser))
-    if options.command == "train":
-        from ui.terminal_train import train
-
-        return train(settings, language, options.dataset, options.model, as_json=options.json)
+    if options.command in ("train", "runs"):
+        return run_training(options, settings, language)
     from ui import terminal
 
     if options.command == "index":
@@ -61,6 +59,16 @@ def run(options: argparse.Namespace, language: str) -> int:
         return terminal.ask(settings, language, options.question, options.engine, options.model,
                             as_json=options.json)
     return terminal.chat(settings, language, options.engine, options.model, as_json=options.json)
+
+
+def run_training(options: argparse.Namespace, settings: Settings, language: str) -> int:
+    from ui.terminal_train import TrainOptions, list_runs, train
+
+    if options.command == "runs":
+        return list_runs(settings, language, as_json=options.json)
+    return train(settings, language, TrainOptions(
+        dataset=options.dataset, model=options.model, changes=tuple(options.set), columns=options.columns,
+        resume=options.resume, skip_bad_rows=options.skip_bad_rows, as_json=options.json))
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -118,6 +126,12 @@ def parser(language: str) -> argparse.ArgumentParser:
     train = commands.add_parser("train", parents=[common], help=text("train"))
     train.add_argument("dataset", type=Path, nargs="?", help=text("dataset"))
     train.add_argument("--model", help=text("base_model"))
+    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=text("set"))
+    train.add_argument("--columns", metavar="NAME=COLUMN,…", help=text("columns"))
+    train.add_argument("--skip-bad-rows", action="store_true", help=text("skip_bad_rows"))
+    train.add_argument("--resume", metavar="RUN", help=text("resume"))
+
+    commands.add_parser("runs", parents=[common], help=text("runs"))
     return top
 
 

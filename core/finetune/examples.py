@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
+
+from core.errors import TrainingError
 
 Row = Mapping[str, Any]
 Turns = Literal["all", "last"]
@@ -78,6 +80,15 @@ class ColumnMapping:
     def columns(self) -> tuple[str, ...]:
         names = (self.instruction, self.input, self.output, self.messages, self.history, self.system)
         return tuple(filter(None, names))
+
+
+def mapping_of(texts: Mapping[str, str]) -> ColumnMapping:
+    """A mapping as a person writes it: `{"instruction": "frase", "output": "traducción"}`. Raises TrainingError
+    dataset_mapping_wrong for a part that no row has, and where question or answer is missing."""
+    known = [each.name for each in fields(ColumnMapping)]
+    if set(texts) <= set(known) and (mapping := ColumnMapping(**texts)).complete:
+        return mapping
+    raise TrainingError("dataset_mapping_wrong", given=", ".join(texts), known=", ".join(known))
 
 
 def guess_mapping(names: Iterable[str]) -> ColumnMapping:

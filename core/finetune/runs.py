@@ -54,9 +54,10 @@ class Runs:
     def start(
         self, config: TrainConfig, dataset_path: Path, *, mapping: ColumnMapping | None = None, turns: Turns = "all",
         skip_bad_rows: bool = False, title: str = "", on_progress: Callable[[int], None] | None = None,
+        on_report: Callable[[DatasetReport], None] | None = None,
     ) -> Run:
         """Check everything that can be checked, then start a worker that outlives us. A dataset may be the one of
-        another run. `on_progress` is told the rows checked so far.
+        another run. `on_progress` is told the rows checked so far, `on_report` what the check found.
 
         Raises TrainingError: train_already_running, dataset_bad_rows unless `skip_bad_rows`, and what
         `TrainConfig.validate`, `check_dataset` and `preflight.check` raise.
@@ -73,6 +74,8 @@ class Runs:
             if dataset is None:
                 report = check_dataset(dataset_path, mapping=mapping, turns=turns,
                                        write_to=prepared / "dataset.jsonl", on_progress=on_progress)
+                if on_report:
+                    on_report(report)
                 if report.bad_rows and not skip_bad_rows:
                     raise TrainingError("dataset_bad_rows", name=report.name, count=report.bad_rows,
                                         line=report.problems[0].line, good=report.examples)
