@@ -46,7 +46,7 @@ class ServeOptions:
 def serve(settings: Settings, language: str, options: ServeOptions) -> int:
     """Serve the page until Ctrl+C or SIGTERM. A second start on the same data folder opens the running page.
 
-    Raises AppError `no_free_port`, `store_held` and what opening the store raises.
+    Raises AppError `no_free_port`, `store_held` or who holds it, and what opening the store raises.
     """
     running = running_page(settings.data_dir)
     if running is not None:
@@ -94,6 +94,7 @@ def _serve(settings: Settings, language: str, options: ServeOptions, collection:
         # Otherwise gradio's page would load its scripts from another host.
         page.share = False
     _announce(settings, language, options, port, share_url)
+    collection.note_address(_local_url(options.host, port))
     background.start()
     stack.callback(background.close)
     threading.Thread(target=_first_steps, args=(workshop,), daemon=True).start()

@@ -11,13 +11,13 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from core.documents.embeddings import Embedder
+from core.documents.holder import forget_holder, held_error, note_holder
 from core.documents.indexing import Indexer
 from core.documents.language import OTHER, detect
 from core.documents.lexical import LexicalIndex
 from core.documents.library import Library
 from core.documents.search import Hit, Searcher
 from core.documents.store import Store
-from core.errors import DocumentError
 from core.settings import Settings
 
 _WORDS_TO_TELL = 4  # of fewer words nobody can tell the language
@@ -39,11 +39,13 @@ class Collection:
             self.writable = True
         except Timeout:
             self.writable = False
+        if self.writable:
+            note_holder(settings.data_dir)
         try:
             self.store = Store(settings.store_path)
             lexical = LexicalIndex(settings.data_dir / "lexical", self.store, writable=self.writable)
         except BaseException:
-            self._lock.release()
+            self._let_go()
             raise
         self.embedder = Embedder(settings)
         self._indexer = Indexer(settings, self.store, self.embedder)
@@ -52,9 +54,10 @@ class Collection:
 
     @property
     def library(self) -> Library:
-        """Raises DocumentError `store_held` when another process writes to this data folder."""
+        """Raises DocumentError `store_held_by_page`, `store_held_by` or `store_held` when another process writes to
+        this data folder."""
         if not self.writable:
-            raise DocumentError("store_held", path=str(self.settings.data_dir.resolve()))
+            raise held_error(self.settings.data_dir)
         return self._library
 
     def search(self, question: str, top_k: int | None = None, sources: Sequence[str] | None = None) -> list[Hit]:
@@ -78,6 +81,16 @@ class Collection:
     def close(self) -> None:
         self.end_children()
         self.store.close()
+        self._let_go()
+
+    def note_address(self, url: str) -> None:
+        """Where the page of this process is, for whoever comes second."""
+        if self.writable:
+            note_holder(self.settings.data_dir, url)
+
+    def _let_go(self) -> None:
+        if self.writable and self._lock.is_locked:
+            forget_holder(self.settings.data_dir)
         self._lock.release()
 
     def __enter__(self) -> Collection:

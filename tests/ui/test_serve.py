@@ -58,7 +58,10 @@ def test_a_second_start_names_the_running_page_and_leaves_it_alone(app: RunningA
 
 def test_indexing_beside_a_running_page_is_refused_in_words(app: RunningApp) -> None:
     ran = run_app(app.folder, "index", language=SPANISH)
-    assert (ran.returncode, ran.stderr.strip()) == (1, translate("es", "error.store_held", path=app.data))
+    pid = json.loads((app.data / "writer.json").read_text(encoding="utf-8"))["pid"]
+    assert psutil.pid_exists(pid)
+    assert (ran.returncode, ran.stderr.strip()) == (
+        1, translate("es", "error.store_held_by_page", path=app.data, url=app.url, pid=pid))
 
 
 def test_a_question_in_the_terminal_is_answered_beside_a_running_page(app: RunningApp, ollama: OllamaServer) -> None:

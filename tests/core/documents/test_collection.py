@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.documents.collection import Collection
+from core.documents.holder import held_error, holder_of
 from core.errors import DocumentError
 from core.settings import Settings
 from tests.core.documents.conftest import write_files
@@ -22,7 +23,7 @@ def test_the_second_is_a_reader_whose_library_refuses(settings: Settings) -> Non
     with Collection(settings) as first, Collection(settings) as second:
         assert first.writable
         assert not second.writable
-        with pytest.raises(DocumentError, match="store_held"):
+        with pytest.raises(DocumentError, match="store_held_by"):
             second.library  # noqa: B018
     with Collection(settings) as third:
         assert third.writable
@@ -47,9 +48,27 @@ def test_the_writer_of_another_process_is_noticed_and_its_death_too(settings: Se
         assert other.stdout.readline().strip() == "True"
         with Collection(settings) as reader:
             assert not reader.writable
+            with pytest.raises(DocumentError) as caught:
+                reader.library  # noqa: B018
+            assert (caught.value.code, caught.value.values["pid"]) == ("store_held_by", other.pid)
+            assert caught.value.values["program"] == f"-c {settings.data_dir}"
+        assert (settings.data_dir / "writer.json").exists()  # a reader takes no note away
         other.kill()
+    assert holder_of(settings.data_dir) is None
     with Collection(settings) as writer:
         assert writer.writable
+        writer.note_address("http://127.0.0.1:7860")
+        assert held_error(settings.data_dir).values["url"] == "http://127.0.0.1:7860"
+    assert not (settings.data_dir / "writer.json").exists()
+
+
+@pytest.mark.parametrize("note", ["", "[]", "{}", '{"pid": 1, "started": 0, "program": "x"}', '{"pid": "x"}'])
+def test_a_note_that_tells_nobody_is_passed_over(settings: Settings, note: str) -> None:
+    with Collection(settings), Collection(settings) as second:
+        (settings.data_dir / "writer.json").write_text(note, encoding="utf-8")
+        with pytest.raises(DocumentError) as caught:
+            second.library  # noqa: B018
+        assert caught.value.code == "store_held"
 
 
 def test_a_reader_searches_while_the_writer_indexes(settings: Settings) -> None:
