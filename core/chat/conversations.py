@@ -238,6 +238,9 @@ def _opened(path: Path) -> sqlite3.Connection:
             raise _OtherVersion(version)
         elif (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
+        elif db.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN"
+                        " ('conversations', 'turns', 'calibration')").fetchone()[0] != 3:
+            raise sqlite3.DatabaseError("tables are missing")
     except BaseException:
         db.close()
         raise

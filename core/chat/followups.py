@@ -56,23 +56,26 @@ _REWORK = re.compile(
     r"|amplia(?:lo|la)|acorta(?:lo|la)|corrige(?:lo|la)|escribe(?:lo|la)|hazlo|hazla|dilo|dimelo|ponlo|ponla|listalos"
     r"|enumera(?:los|las)|ordena(?:los|las)|(?:mas|menos) (?:corto|breve|simple|sencillo|largo|detalle|detalles"
     r"|detallado|facil)"
-    r"|en (?:una|otras|pocas|dos) (?:tabla|lista|palabras|frase|frases)|(?:en|al) (?:ingles|espanol|frances|aleman)$"
-    r"|in other words|in (?:a|one|two|simple|plain) (?:table|list|words?|sentences?|english|terms)"
-    r"|(?:shorter|simpler|longer)|more (?:detail|details|simply|briefly)|in (?:english|spanish|french|german)$"
+    r"|en (?:una|otras|pocas|dos) (?:tabla|lista|palabras|frase|frases)$"
+    r"|^(?:\S+ ){0,3}(?:en|al) (?:ingles|espanol|frances|aleman)$"
+    r"|in other words|in (?:a|one|two|simple|plain) (?:table|list|words?|sentences?|english|terms)$"
+    r"|^(?:\S+ ){0,3}(?:in|into) (?:english|spanish|french|german)$|(?:shorter|simpler|longer)"
+    r"|more (?:detail|details|simply|briefly)"
     r"|(?:explain|summari[sz]e|translate|repeat|rephrase|expand|shorten|compare|list|rewrite|simplify) (?:it|that|this"
     r"|them|these|those)|that again|your (?:last )?(?:answer|reply)|tu (?:ultima )?respuesta|la respuesta anterior)\b")
 # Words that point back, where nothing after them says to what.
 _SPANISH_POINTER = re.compile(
     r"\b(?:eso|esto|aquello|ese|esa|esos|esas|aquel|aquella|aquellos|aquellas|ello|ellos|ellas|el mismo|la misma"
     r"|lo mismo|los mismos|las mismas|dicho|dicha|dichos|dichas|ambos|ambas|alli|ahi|entonces|el anterior"
-    r"|la anterior|lo anterior|los anteriores|el primero|la primera|el segundo|la segunda|el tercero|la tercera"
-    r"|el ultimo|el otro|la otra|los otros|las otras|los demas|las demas|el resto|mencionas|mencionaste|dices"
-    r"|dijiste|has dicho)\b")
-_SPANISH_POSSESSIVE = re.compile(r"\b(?:su|sus|suyo|suya|suyos|suyas|le|les|lo|la|los|las)\b")
+    r"|la anterior|lo anterior|los anteriores|los demas|las demas|el resto|mencionas|mencionaste|dices|dijiste"
+    r"|has dicho|(?:el|la|los|las) (?:primer[oa]|segund[oa]|tercer[oa]|ultim[oa]|otr[oa])s?$"
+    r"|(?:los|las) dos(?! \w+s\b))"
+    r"\b")
 _ENGLISH_POINTER = re.compile(
-    r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|that|this|these|those|there|then|such"
-    r"|the same|the former|the latter|the first one|the second one|the other|the others|the rest|the previous"
-    r"|both|one|ones|you said|you mentioned|you mean)\b")
+    r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|these|those|there|then|such|the same|the former"
+    r"|the latter|the rest|the previous|both|you said|you mentioned|you mean|(?:the|which|another|\w+) ones?$"
+    r"|which one|the others?$|others$|next$|else|(?:is|was|were|are|does|did|do|about|with|of|by|for|to|from|in|on|at"
+    r"|after|before|like|explain|why|how|when|where|mean|means|and) that(?= |$)|that$)\b|^that\b")
 # Pointers that say within the question what they mean, or mean nothing.
 _SPANISH_OWN = re.compile(
     r"\b(?:es(?:e|a|os|as)|est(?:e|a|os|as)) (?:documento|documentos|archivo|archivos|contrato|informe|texto|pdf|libro"
@@ -128,6 +131,10 @@ def _leans_in_spanish(words: str) -> bool:
                        r"(?:lo|la|los|las|le|les)\b", own)
     if clitic and len(content) <= 2:
         return True
+    # "¿En qué año se encendió?", "¿Hay otros?", "¿Qué más se sabe?": something is left out at the end.
+    if len(content) <= 3 and re.search(r"\bse(?: (?:puede|pueden|podia|debe|suele))? \w+$|\b(?:otro|otra|otros|otras)"
+                                       r"(?: \w+)?$|^(?:que|quien|quienes|cual|donde) mas\b|^estas? segur[oa]$", own):
+        return True
     # "¿Cuánto cuesta?": a verb without its subject.
     return len(own.split()) <= 3 and len(content) == 1 and _is_bare_verb(own)
 
@@ -139,7 +146,7 @@ def _leans_in_english(words: str) -> bool:
         return True
     for found in _ENGLISH_POINTER.finditer(own):
         before = _content(own[: found.start()], ENGLISH_STOP_WORDS)
-        if len(before) < _NAMED_BEFORE or found[0] in ("that", "those", "the same", "the former", "the latter"):
+        if len(before) < _NAMED_BEFORE or found[0].endswith(("that", "those", "the same", "the former", "the latter")):
             return True
     return False
 

@@ -25,6 +25,7 @@ Embed = Callable[[list[str]], Vectors]
 # and numbers are all that words can share.
 _SUPPORTED, _SUPPORTED_TRANSLATED = 0.8, 0.25
 _LEAST_NUMBERS = 0.5
+_SAME_WORDS = 0.5  # with so many in common the language is the same, whatever a short sentence looks like
 _STEM_CHARS = 5  # words that begin alike count as the same: fundó, fundada, founded, fundador
 _LEAST_WORDS = 3  # content words: of "Yes, exactly [1]." nothing can be said
 _MOST_CLAIMS = 16  # of an answer: what comes later is not looked at
@@ -73,7 +74,7 @@ def claims(answer: str, hits: Sequence[Hit]) -> list[Claim]:
     for start, end in _sentences(answer):
         text = answer[start:end]
         named = cited(text, hits)
-        if named:
+        if named and not text.startswith("#"):
             bare = " ".join(_MARKUP.sub(" ", _CITATION.sub("", text)).split())
             if len(content_words(bare, detect(bare))) < _LEAST_WORDS:
                 continue
@@ -109,9 +110,10 @@ def evidence(claim: Claim, meaning: float) -> Evidence:
 
 
 def _is_doubtful(found: Evidence) -> bool:
-    if found.translated:
-        return found.words + found.meaning < _SUPPORTED_TRANSLATED
-    return found.words + found.meaning < _SUPPORTED or found.numbers < _LEAST_NUMBERS
+    needed = _SUPPORTED_TRANSLATED if found.translated else _SUPPORTED
+    # Numbers are told apart where the words agree; across languages they are written in too many ways.
+    comparable = not found.translated or found.words >= _SAME_WORDS
+    return found.words + found.meaning < needed or (comparable and found.numbers < _LEAST_NUMBERS)
 
 
 def _meanings(checked: Sequence[Claim], embed: Embed) -> list[float]:
