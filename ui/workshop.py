@@ -12,6 +12,7 @@ from core.documents.background import BackgroundIndexing
 from core.documents.collection import Collection
 from core.documents.preview import Previewer
 from core.engines.choice import Choice, EngineChooser
+from core.engines.download import Downloads
 from core.engines.pulls import Pulls
 from core.finetune.runs import Runs
 from core.settings import Settings
@@ -28,6 +29,7 @@ class Engines:
     def __init__(self, settings: Settings) -> None:
         self.chooser = EngineChooser(settings)
         self.pulls = Pulls(lambda: self.chooser.ollama.installed, self.look_anew)
+        self.downloads = Downloads(settings, self.look_anew)
         self.choice: Choice | None = None
         self._anew = True
         self._looked = 0.0
@@ -55,6 +57,7 @@ class Engines:
     def close(self) -> None:
         """End the downloads, and what was started to answer."""
         self.pulls.close()
+        self.downloads.close()
         self.chooser.close()
 
     async def _look(self) -> Choice:

@@ -19,6 +19,7 @@ from core.settings import Settings
 
 # 0.6 billion parameters, Apache 2.0, over a hundred languages with Spanish among them, and it can think or not.
 DEFAULT_MODEL = "Qwen/Qwen3-0.6B"
+DEFAULT_BYTES = 1_520_000_000  # to download, about
 WEIGHTS = "*.safetensors"  # the other formats are pickles, which run code when they are read
 WEIGHTS_INDEX = "model.safetensors.index.json"
 UNTOLD_CONTEXT = 4096  # of a model whose configuration does not tell
