@@ -10,7 +10,7 @@ import errno
 import json
 import random
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -247,13 +247,25 @@ def stored_line(example: Example) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def stored_examples(path: Path) -> Iterator[Example]:
-    """The examples of a file that `check_dataset` or `write_dataset` wrote, one after the other."""
+def stored_examples(path: Path, only: Sequence[int] | None = None) -> Iterator[Example]:
+    """The examples of a file that `check_dataset` or `write_dataset` wrote, one after the other; of a large file
+    those at the places `only`, ascending from 0, are found without reading the others' JSON."""
     with path.open(encoding="utf-8", newline="\n") as file:
-        for line in file:
+        for line in file if only is None else at_places(file, only):
             row = json.loads(line)
             history = tuple(Turn(**turn) for turn in row.get("history", ()))
             yield Example(row["instruction"], row["output"], history, row.get("_line", 0))
+
+
+def at_places(lines: Iterable[str], places: Sequence[int]) -> Iterator[str]:
+    wanted = iter(places)
+    place = next(wanted, -1)
+    for number, line in enumerate(lines):
+        if number == place:
+            yield line
+            place = next(wanted, -1)
+            if place < 0:
+                return
 
 
 def write_dataset(path: Path, examples: Iterable[Example]) -> None:

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -62,11 +62,11 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     limit = min(max_length, positions) if positions else max_length
     numbers, examples = draw(dataset, int(request["sample"]))
     counter = Counter(tokenizer)
-    for example in numbers_of(stored_examples(dataset), numbers):
+    for example in stored_examples(dataset, numbers):
         counter.count(example)
     lines = set(request["preview_lines"])
     wanted = islice((each for each in stored_examples(dataset) if each.line in lines), len(lines)) if lines else (
-        numbers_of(stored_examples(dataset), spread(numbers, int(request["preview"]))))
+        stored_examples(dataset, spread(numbers, int(request["preview"]))))
     return {
         "examples": examples, "prompts": counter.prompts, "totals": counter.totals, "positions": positions,
         "refused": counter.refused, "refused_line": counter.refused_line, "refusal": counter.refusal,
@@ -82,12 +82,6 @@ def draw(dataset: Path, sample: int) -> tuple[list[int], int]:
     if examples <= sample:
         return list(range(examples)), examples
     return sorted(random.Random(0).sample(range(examples), sample)), examples  # noqa: S311
-
-
-def numbers_of(examples: Iterator[Example], numbers: Sequence[int]) -> Iterator[Example]:
-    wanted = set(numbers)
-    last = numbers[-1] if numbers else -1
-    return (example for number, example in enumerate(islice(examples, last + 1)) if number in wanted)
 
 
 def spread(numbers: Sequence[int], count: int) -> list[int]:

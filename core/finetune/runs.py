@@ -37,6 +37,10 @@ LOCK_PATIENCE_SECONDS = 0.3
 # A folder still being prepared after so long belongs to a process that was killed.
 FORGOTTEN_SECONDS = 86_400.0
 
+ENDED = frozenset({"finished", "stopped", "failed"})
+
+Mark = tuple[int, int]  # size and time of a file, which change when it does
+GONE: Mark = (-1, -1)
 # Inside the class `list` is its method.
 RunList = list[Run]
 EventList = list[Event]
@@ -49,7 +53,8 @@ class Runs:
         self.settings = settings
         self.folder = settings.runs_dir.resolve()
         self.trash_folder = self.folder / ".trash"
-        self._events: dict[Path, tuple[tuple[int, int], EventList]] = {}
+        self._events: dict[Path, tuple[Mark, EventList]] = {}
+        self._ended: dict[Path, tuple[tuple[Mark, ...], Run]] = {}
 
     def start(
         self, config: TrainConfig, dataset_path: Path, *, mapping: ColumnMapping | None = None, turns: Turns = "all",
@@ -264,20 +269,24 @@ class Runs:
         return self.folder / name
 
     def _read(self, folder: Path, *, starting: bool) -> Run | None:
+        mark = tuple(mark_of(folder / name) for name in ("events.jsonl", "config.json", "about.json"))
+        known = self._ended.get(folder)
+        if known is not None and known[0] == mark:
+            return known[1]
         run = read_run(folder, self._events_of(folder), starting=starting)
         if run is not None and run.state == "interrupted":
             # It may have told its end and left between our two looks, at the events and then at the lock.
             run = read_run(folder, self._events_of(folder), starting=starting)
+        if run is not None and run.state in ENDED:
+            self._ended[folder] = (mark, run)
         return run
 
     def _events_of(self, folder: Path) -> EventList:
         """The events of a run, read again only when the file has changed."""
         path = folder / "events.jsonl"
-        try:
-            status = path.stat()
-        except OSError:
+        mark = mark_of(path)
+        if mark == GONE:
             return []
-        mark = (status.st_size, status.st_mtime_ns)
         known = self._events.get(path)
         if known is None or known[0] != mark:
             known = self._events[path] = (mark, read_events(path))
@@ -286,6 +295,14 @@ class Runs:
     def _free_name(self, config: TrainConfig) -> Path:
         """`2026-11-22-1530-qwen3-0.6b`, with a number behind it when it exists. Called under the lock."""
         return free_path(self.folder / f"{datetime.now():%Y-%m-%d-%H%M}-{model_slug(config.model)}")
+
+
+def mark_of(path: Path) -> Mark:
+    try:
+        status = path.stat()
+    except OSError:
+        return GONE
+    return status.st_size, status.st_mtime_ns
 
 
 def free_path(path: Path) -> Path:

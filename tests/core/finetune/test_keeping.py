@@ -362,3 +362,14 @@ def test_a_full_disk_is_said_in_words_and_leaves_nothing_half_done(
     with pytest.raises(TrainingError, match="disk_full_writing"):
         on_small.rename(name, "Otro")
     assert on_small.get(name).shown_name == name
+
+
+def test_a_list_of_many_long_runs_is_read_once(runs: Runs) -> None:
+    for number in range(40):
+        make_run(runs, f"run-{number}", *steps(*[2.0] * 2000), finished())
+    runs.list()
+    started = time.perf_counter()
+    assert len(runs.list()) == 40
+    assert time.perf_counter() - started < 0.5
+    runs.rename("run-7", "Otro")
+    assert runs.get("run-7").title == "Otro"

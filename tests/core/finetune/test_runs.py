@@ -145,6 +145,9 @@ def test_the_adapter_loads_and_changes_what_the_model_says(finished: Run, tiny: 
         tuned = PeftModel.from_pretrained(base, str(finished.adapter))
         after = tuned(tokens).logits
     assert tuned.peft_config["default"].base_model_name_or_path == finished.config.model
+    newest = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny), str(finished.folder.parent))
+    with torch.no_grad():
+        assert torch.equal(newest(tokens).logits, after)  # the newest finished one is that of the whole folder
     assert (after - before).abs().max() > 1e-3
 
 
