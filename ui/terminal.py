@@ -5,18 +5,14 @@ With `--json` one JSON object a line goes to stdout and nothing else; words for 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core.chat.answer import answer
-from core.chat.events import Done, Nothing, Partial, Sources
-from core.chat.library import CollectionLibrary
 from core.documents.collection import Collection
 from core.documents.events import (
     DocumentEvent,
@@ -31,13 +27,12 @@ from core.documents.events import (
     Unreadable,
 )
 from core.documents.search import Hit
-from core.engines.base import Message, Usage
-from core.engines.choice import Choice, EngineChooser
 from core.errors import AppError
 from core.settings import Settings
-from ui.i18n import explain, plural, translate
+from ui import terminal_chat
+from ui.i18n import translate
+from ui.terminal_chat import hit_json, print_json
 
-_GOODBYES = ("salir", "exit", "quit")
 _EXCERPT_CHARS = 300
 
 
@@ -66,8 +61,8 @@ def search(settings: Settings, language: str, query: str | None, queries: Path |
             hits = collection.search(text)
             milliseconds = round((time.perf_counter() - started) * 1000, 2)
             if as_json:
-                result = {"query": text, "milliseconds": milliseconds, "hits": [_hit_json(hit) for hit in hits]}
-                _print_json(result if query_id is None else {"id": query_id, **result})
+                result = {"query": text, "milliseconds": milliseconds, "hits": [hit_json(hit) for hit in hits]}
+                print_json(result if query_id is None else {"id": query_id, **result})
             else:
                 _print_hits(language, hits)
     return 0
@@ -77,14 +72,14 @@ def ask(settings: Settings, language: str, question: str, engine: str | None, mo
         as_json: bool) -> int:
     """One question, one answer."""
     with _opened(settings, language) as collection:
-        asyncio.run(_ask_once(collection, language, question, engine, model, as_json=as_json))
+        terminal_chat.ask(collection, language, question, engine, model, as_json=as_json)
     return 0
 
 
 def chat(settings: Settings, language: str, engine: str | None, model: str | None, *, as_json: bool) -> int:
     """Questions and answers until `salir` or `exit`, or the end of the input."""
     with _opened(settings, language) as collection:
-        asyncio.run(_chat(collection, language, engine, model, as_json=as_json))
+        terminal_chat.chat(collection, language, engine, model, as_json=as_json)
     return 0
 
 
@@ -101,91 +96,6 @@ def _opened(settings: Settings, language: str) -> Iterator[Collection]:
         yield collection
 
 
-async def _ask_once(collection: Collection, language: str, question: str, engine: str | None,
-                    model: str | None, *, as_json: bool) -> None:
-    async with _engine(collection.settings, engine, model) as choice:
-        if not as_json:
-            _print_choice(language, choice)
-        done = await _answer(collection, language, choice, question, [], as_json=as_json)
-        if as_json:
-            _print_json(_answer_json(done, choice))
-
-
-async def _chat(collection: Collection, language: str, engine: str | None, model: str | None, *,
-                as_json: bool) -> None:
-    history: list[Message] = []
-    async with _engine(collection.settings, engine, model) as choice:
-        if not as_json:
-            _print_choice(language, choice)
-            print(translate(language, "terminal.chat_hint"))
-        while True:
-            question = await asyncio.to_thread(_read_question, as_json)
-            if question is None or question.lower() in _GOODBYES:
-                return
-            if not question:
-                continue
-            try:
-                done = await _answer(collection, language, choice, question, history, as_json=as_json)
-            except AppError as error:
-                if as_json:
-                    _print_json({"error": error.code, "reason": explain(language, error)})
-                else:
-                    print(explain(language, error))
-                continue
-            history += [Message("user", question), Message("assistant", done.text)]
-            if as_json:
-                _print_json(_answer_json(done, choice))
-
-
-@contextlib.asynccontextmanager
-async def _engine(settings: Settings, engine: str | None, model: str | None) -> AsyncIterator[Choice]:
-    """The engine asked for, or the best there is; what was started for it ends with it."""
-    chooser = EngineChooser(settings)
-    try:
-        if engine or model:
-            yield await chooser.with_model(engine or "ollama", model or "")
-        else:
-            yield await chooser.choose()
-    finally:
-        chooser.close()
-
-
-async def _answer(collection: Collection, language: str, choice: Choice, question: str,
-                  history: list[Message], *, as_json: bool) -> Done:
-    """Ask, print the answer as it grows unless JSON is wanted, and return it whole."""
-    shown = ""
-    done: Done | None = None
-    events = answer(question, history, CollectionLibrary(collection), choice.engine, choice.status.model,
-                    collection.settings)
-    async with contextlib.aclosing(events) as stream:
-        async for event in stream:
-            if isinstance(event, Sources) and event.dropped_messages and not as_json:
-                print(plural(language, "chat.dropped_messages", event.dropped_messages))
-            if isinstance(event, Nothing):
-                done = Done(translate(language, f"chat.nothing_{event.reason}"), (), Usage(), cut=False)
-                if not as_json:
-                    print(done.text, end="")
-            if isinstance(event, Partial | Done) and not as_json:
-                print(event.text[len(shown):], end="", flush=True)
-                shown = event.text
-            if isinstance(event, Done):
-                done = event
-    assert done is not None  # answer() ends with Done or raises
-    if not as_json:
-        print("\n")
-        for hit in done.citations:
-            print(f"  [{hit.rank}] {hit.source} · {translate(language, 'chat.page', page=hit.page)}")
-        print()
-    return done
-
-
-def _read_question(as_json: bool) -> str | None:
-    try:
-        return input("" if as_json else "» ").strip()
-    except EOFError:
-        return None
-
-
 def _queries(path: Path) -> Iterator[tuple[Any, str]]:
     """The `id` and `query` of each line. Raises AppError `queries_unreadable`."""
     try:
@@ -200,7 +110,7 @@ def _queries(path: Path) -> Iterator[tuple[Any, str]]:
 
 def _print_event(language: str, event: DocumentEvent, as_json: bool) -> None:
     if as_json:
-        _print_json(event_json(language, event))
+        print_json(event_json(language, event))
     elif not isinstance(event, Parsing | Embedding | Skipped):
         print(_event_text(language, event))
     elif isinstance(event, Embedding) and sys.stdout.isatty():
@@ -226,20 +136,6 @@ def _event_text(language: str, event: DocumentEvent) -> str:
     return translate(language, f"terminal.{values.pop('event')}", **values)
 
 
-def _hit_json(hit: Hit) -> dict[str, object]:
-    return {"rank": hit.rank, "source": hit.source, "page": hit.page, "start": hit.start, "end": hit.end,
-            "score": hit.score, "text": hit.text}
-
-
-def _answer_json(done: Done, choice: Choice) -> dict[str, object]:
-    return {
-        "answer": done.text, "citations": [_hit_json(hit) for hit in done.citations],
-        "engine": choice.status.engine, "model": choice.status.model,
-        "usage": {"prompt_tokens": done.usage.prompt_tokens, "answer_tokens": done.usage.answer_tokens,
-                  "seconds": done.usage.seconds},
-    }
-
-
 def _print_hits(language: str, hits: list[Hit]) -> None:
     if not hits:
         print(translate(language, "terminal.no_hits"))
@@ -248,14 +144,3 @@ def _print_hits(language: str, hits: list[Hit]) -> None:
         cut = "…" if len(text) > _EXCERPT_CHARS else ""
         page = translate(language, "chat.page", page=hit.page)
         print(f"{hit.rank}. {hit.source} · {page} · {hit.score:.2f}\n   {text[:_EXCERPT_CHARS]}{cut}\n")
-
-
-def _print_choice(language: str, choice: Choice) -> None:
-    status = choice.status
-    print(translate(language, f"engine.name_{status.engine}") + (f" · {status.model}" if status.model else ""))
-    if status.note:
-        print(translate(language, status.note, **status.note_values))
-
-
-def _print_json(value: dict[str, object]) -> None:
-    print(json.dumps(value, ensure_ascii=False, default=list), flush=True)

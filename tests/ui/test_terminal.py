@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,10 @@ from typing import Any
 import pytest
 
 from tests.ollama_server import OllamaServer
-from tests.running_app import run_app
+from tests.running_app import APP, environment, run_app
 from tests.sample_files import broken_pdf, make_pdf
 from ui.i18n import translate
+from ui.terminal_chat import plain
 
 LIGHTHOUSE = "El faro de Punta Brava mide 47 metros y se encendió por primera vez el 3 de mayo de 1912."
 BREAD = "The bakery in Elm Street sells 340 loaves of rye bread on a normal Saturday."
@@ -155,3 +159,49 @@ def test_chat_ends_with_its_input(folder: Folder, ollama: OllamaServer) -> None:
     ran = run_app(folder.path, "chat", ollama_url=ollama.url, language="es_ES.UTF-8")
     assert ran.returncode == 0, ran.stderr
     assert translate("es", "terminal.chat_hint") in ran.stdout and "gpt-oss:20b" in ran.stdout
+
+
+def test_chat_obeys_commands_between_questions(folder: Folder, ollama: OllamaServer) -> None:
+    ollama.behave(fault="none", reply="It is 47 metres tall [1].")
+    typed = ("/docs faro\nHow tall is the lighthouse of Punta Brava?\n/strict off\n/docs nowhere\n/new\n/what\n"
+             "/model passages\n/docs all\n/model\n")
+    ran = run_app(folder.path, "chat", ollama_url=ollama.url, typed=typed)
+    assert ran.returncode == 0, ran.stderr
+    assert "* faro.txt\n" in ran.stdout and "  bakery.pdf\n" in ran.stdout and "* bakery.pdf\n" in ran.stdout
+    assert "47 metres tall [1]." in ran.stdout and "[1] faro.txt · p. 1" in ran.stdout
+    for key, values in (("chat.mode_free", {}), ("terminal.no_such_document", {"name": "nowhere"}),
+                        ("terminal.chat_new", {}), ("terminal.unknown_command", {"command": "/what"}),
+                        ("engine.name_passages", {})):
+        assert translate("en", key, **values) in ran.stdout, key
+    assert "  ollama|gpt-oss:20b\n* passages\n" in ran.stdout
+
+
+def test_quotes_stand_in_the_terminal_as_in_the_document(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    text = "The value of row[0] * 2_000 <b> & more is red."
+    (tmp_path / "docs" / "code.txt").write_text(text, encoding="utf-8")
+    ran = run_app(tmp_path, "ask", "What is the value of row?", "--engine", "passages")
+    assert "row[0] * 2_000 <b> & more" in ran.stdout and "\\" not in ran.stdout
+
+
+def test_no_text_can_move_the_cursor() -> None:
+    assert plain("a\x1b[31m\tb\r\nñ\x9b") == "a[31m\tb\nñ"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no interrupt can be sent to one child alone")
+def test_an_interrupt_stops_the_answer_and_not_the_program(folder: Folder, ollama: OllamaServer) -> None:
+    ollama.behave(fault="none", reply="word " * 400, tokens_per_second=20)
+    command = [sys.executable, str(APP), "chat", "--docs", str(folder.docs), "--data", str(folder.path / "data")]
+    with subprocess.Popen(command, cwd=folder.path, env=environment(ollama.url), text=True, encoding="utf-8",
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        child.stdin.write("How tall is the lighthouse of Punta Brava?\n")
+        child.stdin.flush()
+        assert ollama.wait_until(lambda: ollama.active_chats == 1, 30)
+        time.sleep(0.5)
+        child.send_signal(signal.SIGINT)
+        assert ollama.wait_until(lambda: ollama.active_chats == 0, 2)
+        ollama.behave(reply="It is 47 metres tall [1].", tokens_per_second=0)
+        output, errors = child.communicate("How many loaves of rye bread?\nexit\n", timeout=30)
+    assert child.returncode == 0, errors
+    assert translate("en", "chat.stopped") in output and "47 metres tall" in output and "Traceback" not in errors
