@@ -52,6 +52,7 @@ const onKey = (event) => {
     event.preventDefault();
     $('#new-conversation')?.click();
   } else if (event.key === 'Escape' && !event.defaultPrevented) {
+    if (event.target.closest?.('[aria-expanded="true"], .rename')) return;  // closes its own list
     const menu = $('details.menu[open]');
     if (menu) {
       menu.open = false;
@@ -63,9 +64,10 @@ const onKey = (event) => {
   }
 };
 for (const [name, listener] of [['click', onClick], ['keydown', onKey]]) {
-  if (window.taller[name]) document.removeEventListener(name, window.taller[name]);
+  const early = name === 'keydown';  // before an open list has closed itself
+  if (window.taller[name]) document.removeEventListener(name, window.taller[name], early);
   window.taller[name] = listener;
-  document.addEventListener(name, listener);
+  document.addEventListener(name, listener, early);
 }
 """
 

@@ -93,7 +93,7 @@ def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, 
     new.click(switching.new, [find, session], everything, cancels=running, **QUIET)
     parts.listed.select(switching.select, [find, session], everything, cancels=running, **QUIET)
     parts.listed.click(conversations.act, [find, session], [parts.listed, download], **QUIET)
-    find.input(conversations.find, [find, session], [parts.listed], trigger_mode="always_last", **QUIET)
+    find.change(conversations.find, [find, session], [parts.listed], trigger_mode="always_last", **QUIET)
     parts.earlier.click(switching.earlier, [session], shown, **QUIET)
     for source in (parts.sources, parts.page):
         source.click(evidence.show, [session], [parts.sources, parts.page], **QUIET)

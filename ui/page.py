@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui import chat_script, chat_tab, documents_tab, finetune_tab
+from ui import chat_script, chat_tab, documents_tab, finetune_tab, models_panel
 from ui.chat_settings import drawer_head
 from ui.chat_view import engine_pill
 from ui.feedback import LANGUAGE_COOKIE, both, html_block, label
@@ -41,6 +41,7 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
         with gr.Column(elem_id="models-panel", elem_classes="drawer"):
             html_block(drawer_head("chat.models"))
             engine_note = html_block(elem_id="engine-note")
+            models_panel.build(workshop, timer)
         with gr.Tabs(selected="chat", elem_id="tabs"):
             with gr.Tab(label("tabs.documents"), id="documents", elem_id="tab-documents"):
                 documents_tab.build(workshop, timer)

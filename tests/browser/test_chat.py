@@ -184,9 +184,7 @@ def test_a_model_that_does_not_fit_is_said_with_what_to_do(visit: Visit, ollama:
 
 
 def test_another_model_answers_when_it_is_picked(visit: Visit, ollama: OllamaServer) -> None:
-    visit.page.locator("#model input").click()
-    visit.page.get_by_role("option", name="llama3.2:3b").click()
-    expect(visit.page.locator("#engine")).to_contain_text("llama3.2:3b")
+    visit.pick("llama3.2:3b")
     visit.ask(PUMP_QUESTION)
     visit.wait_for_answer()
     assert ollama.chats[-1]["model"] == "llama3.2:3b"
@@ -197,11 +195,13 @@ def test_hostile_text_runs_nothing_and_reaches_no_other_host(
 ) -> None:
     visit = Visit(chromium_browser, library.url)
     image = f"{tracker.url}/leak.png"
-    ollama.behave(reply=f"{HOSTILE} [1] ![leak]({image}) <img src='{image}' onerror='window.stolen=4'>"
+    ollama.behave(thinking=f"{HOSTILE} ![leak]({image})",
+                  reply=f"{HOSTILE} [1] ![leak]({image}) <img src='{image}' onerror='window.stolen=4'>"
                         f"<video src='{image}' autoplay></video><iframe src='{image}'></iframe>"
                         "<svg onload='window.stolen=5'></svg>"
                         f"<style>body{{display:none; background: url({image})}}</style>"
-                        f"<link rel=stylesheet href={image}><form action={image}><input autofocus></form>")
+                        f"<link rel=stylesheet href={image}><form action={image}><input autofocus></form>"
+                        f"\n\n![a][b] $\\includegraphics{{{image}}}$ [x](#source-0-2)\n\n[b]: {image}")
     visit.ask("¿Dónde vive el zorzal secreto de Trebolina?")
     visit.wait_for_answer()
     expect(visit.page.locator("#page-view mark")).to_have_text(HOSTILE)
@@ -212,11 +212,10 @@ def test_hostile_text_runs_nothing_and_reaches_no_other_host(
     visit.page.wait_for_timeout(500)
     assert tracker.requests == []
     assert visit.page.evaluate("window.stolen") is None
-    assert shown.locator(":is(script, iframe, style, [onload], [onerror])").count() == 0
+    assert shown.locator(":is(script, iframe, style, img, video, form, [onload], [onerror])").count() == 0
+    expect(shown.last).to_contain_text(f"![leak]({image})")
     assert visit.page.locator("body").is_visible()
-    # The browser tells of what the page's policy blocked; nothing else may have gone wrong.
-    blocked = (tracker.url, "http://tracker.invalid")
-    assert not [problem for problem in visit.problems if not any(host in problem for host in blocked)]
+    assert visit.problems == []  # not even a broken picture that the page's policy blocked
     visit.close()
 
 

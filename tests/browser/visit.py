@@ -53,6 +53,15 @@ class Visit:
         before = len(self.problems)
         with self.page.expect_navigation():
             self.page.locator(f"#language button[data-language={language}]").click()
+        self._loaded_anew(before)
+
+    def reload(self) -> None:
+        """Load the page anew."""
+        before = len(self.problems)
+        self.page.reload()
+        self._loaded_anew(before)
+
+    def _loaded_anew(self, before: int) -> None:
         # A page that is left while it listens complains of it; the browser shows that to nobody.
         self.problems[before:] = [problem for problem in self.problems[before:] if not problem.startswith(LEAVING)]
         self.page.wait_for_selector("#engine .pill.ready")
@@ -102,6 +111,12 @@ class Visit:
     def submit(self, question: str) -> None:
         self.question.fill(question)
         self.question.press("Enter")
+
+    def pick(self, model: str) -> None:
+        """Choose a model, and see it in the header."""
+        self.page.locator("#model input").click()
+        self.page.get_by_role("option", name=model).click()
+        expect(self.page.locator("#engine")).to_contain_text(model)
 
     def wait_for_answer(self) -> None:
         """The answer is finished when the send button is back."""
