@@ -120,6 +120,8 @@ def pull_text(language: str, progress: PullProgress) -> str:
         return translate(language, f"models.stage_{progress.stage}")
     parts = [translate(language, "models.progress", done=size_text(language, progress.completed_bytes),
                        total=size_text(language, progress.total_bytes))]
+    if progress.stalled:
+        return " · ".join([*parts, translate(language, "models.stalled")])
     if progress.bytes_per_second >= 1:
         parts.append(f"{size_text(language, progress.bytes_per_second)}/s")
     if progress.seconds_left is not None:

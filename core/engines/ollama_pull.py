@@ -47,18 +47,20 @@ PULL_ERRORS: tuple[tuple[str, str], ...] = (
 )
 SPEED_SECONDS = 10.0  # over which the speed is taken: long enough to be calm, short enough to follow a change
 SPEED_AFTER_SECONDS = 0.5  # less says nothing
+STALLED_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class PullProgress:
     """How far a pull is. The sizes are of all layers known so far; the weights, nearly everything, come first.
-    `seconds_left` is None while it cannot be told."""
+    `seconds_left` is None while it cannot be told; `stalled` when nothing has come for some seconds."""
 
     stage: PullStage
     completed_bytes: int = 0
     total_bytes: int = 0
     bytes_per_second: float = 0.0
     seconds_left: float | None = None
+    stalled: bool = False
 
 
 class PullMeter:
@@ -68,6 +70,7 @@ class PullMeter:
         self._layers: dict[str, tuple[int, int]] = {}  # digest → (completed, total), in bytes
         self._found = 0  # bytes that lay on the server's disk before: they count as completed, not as fetched
         self._marks: deque[tuple[float, int]] = deque()  # (time.monotonic(), bytes fetched)
+        self._completed, self._grew = 0, time.monotonic()
 
     def read(self, line: ProgressResponse) -> PullProgress:
         """What a line of the stream says."""
@@ -84,12 +87,16 @@ class PullMeter:
     def progress(self, stage: PullStage) -> PullProgress:
         completed = sum(done for done, _ in self._layers.values())
         total = sum(size for _, size in self._layers.values())
-        speed = self._speed(completed - self._found) if stage == "downloading" else 0.0
-        left = max(0, total - completed) / speed if speed > 0 else None
-        return PullProgress(stage, completed, total, speed, left)
-
-    def _speed(self, fetched: int) -> float:
         now = time.monotonic()
+        if completed != self._completed:
+            self._completed, self._grew = completed, now
+        if stage != "downloading":
+            return PullProgress(stage, completed, total)
+        speed = self._speed(now, completed - self._found)
+        left = max(0, total - completed) / speed if speed > 0 else None
+        return PullProgress(stage, completed, total, speed, left, stalled=now - self._grew > STALLED_SECONDS)
+
+    def _speed(self, now: float, fetched: int) -> float:
         self._marks.append((now, fetched))
         while len(self._marks) > 2 and now - self._marks[1][0] > SPEED_SECONDS:
             self._marks.popleft()

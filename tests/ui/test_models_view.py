@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.engines.base import ModelInfo
@@ -66,6 +68,8 @@ def test_an_empty_or_absent_server_says_what_to_do(language: str) -> None:
 
 def test_a_download_tells_bytes_speed_and_time() -> None:
     assert pull_text("en", DOWNLOADING) == "1.2 GB of 5.2 GB · 12.3 MB/s · about 5 minutes left"
+    stalled = replace(DOWNLOADING, stalled=True)
+    assert pull_text("en", stalled) == "1.2 GB of 5.2 GB · nothing is coming right now"
     html = pulls_view("en", [Pull("qwen3:8b", "running", DOWNLOADING)])
     assert 'max="5225000000" value="1200000000"' in html and 'data-act="cancel"' in html
 

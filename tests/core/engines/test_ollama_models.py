@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ollama import ProgressResponse
 
 from core.engines.base import ChatRequest, EngineEvent, Loading, Message, ModelInfo, Token
 from core.engines.ollama import OllamaEngine
 from core.engines.ollama_models import THINK_WORDS
-from core.engines.ollama_pull import PullProgress
+from core.engines.ollama_pull import PullMeter, PullProgress
 from core.errors import EngineError
 from core.settings import Settings
 from tests.ollama_server import OllamaServer
@@ -221,6 +222,17 @@ def test_a_slow_pull_tells_its_speed_and_the_time_left(server: OllamaServer, eng
     assert steps and all(2e6 < step.bytes_per_second < 5e6 for step in steps)
     first = steps[0]
     assert first.seconds_left == pytest.approx((first.total_bytes - first.completed_bytes) / first.bytes_per_second)
+
+
+def test_a_pull_to_which_nothing_comes_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    meter = PullMeter()
+    seen = []
+    for clock[0], completed in ((100.0, 0), (101.0, 50), (102.0, 50), (107.0, 50), (118.0, 50), (119.0, 60)):
+        seen.append(meter.read(ProgressResponse(status="pulling", digest="sha256:a", total=100, completed=completed)))
+    assert [progress.stalled for progress in seen] == [False, False, False, True, True, False]
+    assert [round(progress.bytes_per_second, 1) for progress in seen] == [0, 50, 25, 7.1, 0, 0.8]
 
 
 def test_closing_a_pull_ends_the_download_and_the_next_one_goes_on(
