@@ -92,7 +92,7 @@ def _is_named(words: str, name: str) -> bool:
     stem = words_of(path.stem)
     if f" {stem} " not in words:
         return False
-    telling = len(stem.split()) > 1 and len(stem) >= 8
+    telling = len(stem.split()) > 2 and len(stem) >= 12  # "energía solar" is a subject, too
     return telling or (len(stem) >= 5 and _WHOLE.search(words) is not None)
 
 
