@@ -26,6 +26,8 @@ PULL_ERRORS: tuple[tuple[str, str], ...] = (
     ("no space left", "pull_no_space"),
     ("not enough space", "pull_no_space"),  # Windows
     ("disk space", "pull_no_space"),
+    ("no such host", "pull_no_network"),
+    ("dial tcp", "pull_no_network"),
     ("requires a newer version", "pull_needs_newer"),
     ("unauthorized", "pull_unauthorized"),
     ("access denied", "pull_unauthorized"),
@@ -35,8 +37,6 @@ PULL_ERRORS: tuple[tuple[str, str], ...] = (
     ("manifest: 404", "pull_not_found"),
     ("not found", "pull_not_found"),
     ("invalid model name", "pull_bad_name"),
-    ("no such host", "pull_no_network"),
-    ("dial tcp", "pull_no_network"),
     ("server misbehaving", "pull_no_network"),
     ("max retries exceeded", "pull_no_network"),
     ("i/o timeout", "pull_no_network"),
