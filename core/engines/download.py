@@ -44,7 +44,7 @@ class Download:
 class Downloads:
     """One download at a time, and the last one's end until it is put away. Safe for any thread.
 
-    `finished` is called, in another thread, after a model has come.
+    `finished` is called, in another thread, when a model has come.
     """
 
     def __init__(self, settings: Settings, finished: Callable[[], None] = lambda: None) -> None:
@@ -101,6 +101,7 @@ class Downloads:
             for line in child.stdout:
                 message = json.loads(line)
                 if message.get("state") == "finished":
+                    self._finished()  # before anyone can see that it is done
                     ended = self._change(child, state="done", speed=0.0)
                 elif message.get("state") == "failed":
                     ended = self._change(child, state="failed", speed=0.0, error=failure_of(message))
@@ -113,8 +114,6 @@ class Downloads:
         if not ended:
             self._change(child, state="failed", speed=0.0, error=EngineError(
                 "download_failed", model=self._current.model if self._current else "?", detail="-"))
-        elif self._current is not None and self._current.state == "done":
-            self._finished()
 
     def _change(self, child: subprocess.Popen[bytes], **changes: object) -> bool:
         with self._lock:
