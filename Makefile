@@ -1,6 +1,6 @@
 # make run      open the page (make run ARGS="--port 8000" hands options on)
 # make test     lint, types and all tests
-# make bench    print the figures: retrieval, embedding, search among 100,000 passages
+# make bench    print the figures, beside a plain LangChain pipeline (make bench ARGS="--data DIR")
 # make kill     kill the indexing process a hundred times and look what it left
 # make fuzz     feed the readers some ten thousands of broken files
 # make clean    remove caches; your documents, the index and your models stay
@@ -28,9 +28,9 @@ lint: .venv/.installed-tests
 	$(BIN)/python -m mypy
 
 bench: .venv/.installed-tests
-	$(BIN)/python -m tests.benchmarks.retrieval
-	$(BIN)/python -m tests.benchmarks.embedding
-	$(BIN)/python -m tests.benchmarks.scale
+	$(BIN)/python -m tests.benchmarks.compare $(ARGS)
+	$(BIN)/python -m tests.benchmarks.embedding $(ARGS)
+	$(BIN)/python -m tests.benchmarks.scale $(ARGS)
 	$(BIN)/python -m tests.benchmarks.sync
 
 kill: .venv/.installed-tests

@@ -19,14 +19,14 @@ from core.documents.chunking import split_pages
 from core.documents.embeddings import BATCH_SIZE, Embedded, Embedder
 from core.documents.store import Vectors
 from core.settings import Settings
-from tests.benchmarks.scale import SHARED, sample
+from tests.benchmarks.scale import sample
 
 _ROUNDS = 3
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--data", type=Path, default=SHARED)
+    arguments.add_argument("--data", type=Path, help="the folder of xquad.en.dev.json and xquad.es.dev.json")
     paragraphs, _ = sample(arguments.parse_args().data)
     texts = [chunk.text for chunk in split_pages(["\n\n".join(paragraphs)], 1000, 200)]
 

@@ -23,8 +23,9 @@ from core.documents.chunking import Chunk
 from core.documents.collection import Collection
 from core.documents.language import detect
 from core.settings import Settings
+from tests.benchmarks.made import make_articles
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "retrieval"  # beside a development copy
 _CHUNKS_PER_DOCUMENT = 50
 _NOISE = 0.3  # added to unit vectors before they are made unit again: neighbours at about .96
 
@@ -32,7 +33,7 @@ _NOISE = 0.3  # added to unit vectors before they are made unit again: neighbour
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--passages", type=int, default=100_000)
-    arguments.add_argument("--data", type=Path, default=SHARED)
+    arguments.add_argument("--data", type=Path)
     options = arguments.parse_args()
     texts, questions = sample(options.data)
     with tempfile.TemporaryDirectory() as folder:
@@ -42,10 +43,13 @@ def main() -> None:
         measure(settings, questions)
 
 
-def sample(folder: Path) -> tuple[list[str], list[str]]:
-    """Paragraphs and questions of the sample articles, in both languages."""
+def sample(folder: Path | None) -> tuple[list[str], list[str]]:
+    """Paragraphs and questions of the articles in `folder`, in both languages; made on the spot where none is given."""
+    if folder is None:
+        with tempfile.TemporaryDirectory() as made:
+            return sample(make_articles(Path(made)))
     texts, questions = [], []
-    for path in sorted((folder / "retrieval").glob("*.json")):
+    for path in sorted(folder.glob("xquad.*.json")):
         for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
             for paragraph in article["paragraphs"]:
                 texts.append(paragraph["context"][:1000])
