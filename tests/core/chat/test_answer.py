@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +14,7 @@ import pytest
 
 from core.chat.answer import answer
 from core.chat.events import AnswerOptions, ChatEvent, Done, Partial, Sources, Thought
+from core.chat.queue import Queues
 from core.documents.search import Hit
 from core.engines.base import Engine, Message
 from core.engines.ollama import OllamaEngine
@@ -169,3 +172,35 @@ def test_what_did_not_fit_is_counted_before_the_answer(make_hits: MakeHits) -> N
     assert events[0].dropped_messages == 2
     assert events[0].dropped_passages == 5 - len(events[0].hits) > 0
     assert 0 < events[0].budget.used < events[0].budget.limit == 8192
+
+
+def test_after_two_hundred_random_stops_no_connection_is_left(make_hits: MakeHits) -> None:
+    """Alone, in the queue, while rewriting, before and between tokens."""
+    chosen = random.Random(4)
+    history = [Message("user", "When is the rent due?"), Message("assistant", "In May [1].")]
+
+    async def one(engine: Engine, queues: Queues, number: int) -> None:
+        question = "And why is that?" if number % 2 else "When is the rent of the office due?"
+        events = answer(question, history, Shelf(make_hits("May.")), engine, MODEL, Settings(), queues=queues,
+                        person=str(number % 7))
+
+        async def read() -> None:
+            async with contextlib.aclosing(events):
+                async for _ in events:
+                    pass
+
+        task = asyncio.create_task(read())
+        await asyncio.sleep(chosen.random() * 0.15)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def all_of_them(engine: Engine) -> None:
+        queues = Queues()
+        for start in range(0, 200, 10):
+            await asyncio.gather(*(one(engine, queues, start + number) for number in range(10)))
+
+    with OllamaServer(models={MODEL: {}}) as server:
+        server.behave(tokens_per_second=40)
+        asyncio.run(all_of_them(ollama(server)))
+        assert server.wait_until(lambda: server.active_chats == 0 and server.counters.open_connections == 0, 2)
