@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from core.engines import config
-from core.engines.base import ChatRequest, EngineEvent, Finished, Loading, Message, Token
+from core.engines.base import ChatRequest, EngineEvent, Finished, Loading, Message, Thinking, Token
 from core.engines.config import EnginesConfig
 from core.engines.embedded import CPU_CONTEXT, EmbeddedEngine, check_memory, context_of
 from core.engines.embedded_models import from_folder
@@ -43,7 +43,11 @@ time.sleep(60)
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+    """A model that can think or not, as Qwen3 can."""
+    folder = make_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+    with (folder / "chat_template.jinja").open("a", encoding="utf-8") as template:
+        template.write("{% if enable_thinking is defined and enable_thinking %}<think>\n{% endif %}")
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -138,6 +142,18 @@ def test_the_first_question_loads_the_model_and_the_answer_is_its_own(running: E
     assert not any(isinstance(event, Loading) for event in ask(running, model))
     assert running.state.state == "ready"
     assert running.state.memory_bytes > 0
+
+
+def test_a_model_that_can_think_does_so_when_asked_and_not_otherwise(running: EmbeddedEngine) -> None:
+    model = asyncio.run(running.models())[0]
+    assert model.think_levels == ("off", "on")
+    thinking = ask(running, model.name, think="on")
+    assert any(isinstance(event, Thinking) for event in thinking)
+    assert not text(thinking)  # a random model never comes to its answer
+    for level in ("off", None, "high"):
+        events = ask(running, model.name, think=level)
+        assert text(events)
+        assert not any(isinstance(event, Thinking) for event in events)
 
 
 def test_nobody_without_the_secret_is_answered_and_nobody_outside_can_ask(running: EmbeddedEngine) -> None:
