@@ -9,6 +9,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from typing import Any, Literal
 
 from core.errors import TrainingError
@@ -29,7 +30,10 @@ ROLES = {"system": "system", "developer": "system", "sistema": "system", "user":
          "usuario": "user", "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant",
          "asistente": "assistant"}
 SHOWN_CHARS = 40  # of a wrong value, in the sentence about it
-GUESSES_KEPT = 200  # a file where each row has names of its own must not fill the memory
+# A file where each row has names of its own, or a name of megabytes, must fill neither memory nor time.
+GUESSES_KEPT = 200
+GUESS_CHARS = 2000
+NAMES_READ = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def mapping_of(texts: Mapping[str, str]) -> ColumnMapping:
 def guess_mapping(names: Iterable[str]) -> ColumnMapping:
     """The mapping that usual names tell. Where only an input and an output are found, the input is the question."""
     known: dict[str, str] = {}
-    for name in names:
+    for name in islice(names, NAMES_READ):
         known.setdefault(plain_name(name), name)
 
     def first(candidates: Sequence[str]) -> str:
@@ -146,7 +150,7 @@ class ExampleReader:
         known = self._guessed.get(names)
         if known is None:
             known = guess_mapping(names)
-            if len(self._guessed) < GUESSES_KEPT:
+            if len(self._guessed) < GUESSES_KEPT and sum(map(len, names)) < GUESS_CHARS:
                 self._guessed[names] = known
             if self.first is None and known.complete:
                 self.first = known

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, TextIO
 
 from core.errors import TrainingError
 from core.finetune.examples import LineError, Row, guess_mapping
@@ -48,7 +48,7 @@ class Source:
         if self.format == "parquet":
             yield from parquet_rows(self.path, columns)
         elif self.format == "csv":
-            with self.path.open(encoding=self.encoding, errors="surrogateescape", newline="") as file:
+            with open_table(self.path, self.encoding) as file:
                 yield from csv_rows(file)
         elif self.format == "json":
             with self.path.open(encoding="utf-8-sig", errors="surrogateescape") as text:
@@ -69,7 +69,7 @@ def open_source(path: Path) -> Source:
             return Source(path, form, parquet_columns(path))
         if form == "csv":
             encoding = table_encoding(path)
-            with path.open(encoding=encoding, errors="surrogateescape", newline="") as table:
+            with open_table(path, encoding) as table:
                 header, _ = csv_header(table)
             return Source(path, form, tuple(header), encoding)
     except FileNotFoundError as error:
@@ -165,7 +165,13 @@ def table_encoding(path: Path) -> str:
     return "cp1252" if broken > cut * (len(head) == ENCODING_BYTES) and not whole else "utf-8-sig"
 
 
-def csv_rows(file: IO[str]) -> Iterator[Record]:
+def open_table(path: Path, encoding: str) -> TextIO:
+    """Bytes that are no letters come as half letters, by which a row is known as broken (see `bounded_lines`)."""
+    errors = "replace" if encoding == "utf-16" else "surrogateescape"
+    return path.open(encoding=encoding, errors=errors, newline="")
+
+
+def csv_rows(file: TextIO) -> Iterator[Record]:
     """The rows below the header. What follows a quotation mark that never ends is one bad row."""
     _, delimiter = csv_header(file)
     # Of the whole process, but only ever raised: nothing else of ours reads tables in it.
@@ -198,7 +204,7 @@ def csv_rows(file: IO[str]) -> Iterator[Record]:
             yield line, dict(zip(header, cells, strict=False))
 
 
-def csv_header(file: IO[str]) -> tuple[list[str], str]:
+def csv_header(file: TextIO) -> tuple[list[str], str]:
     """The column names and what stands between them."""
     lines = (line for line in iter(lambda: file.readline(HEAD_BYTES), "") if line.strip())
     first = next(lines, "").removeprefix("\ufeff")
@@ -224,15 +230,17 @@ def split_header(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def bounded_lines(file: IO[str], too_long: list[int]) -> Iterator[str]:
-    """Lines cut at MAX_LINE_BYTES characters; each that was cut is noted."""
+def bounded_lines(file: TextIO, too_long: list[int]) -> Iterator[str]:
+    """Lines cut at MAX_LINE_BYTES characters; each that was cut is noted. UTF-16 cannot tell its broken letters as
+    half ones, so they are made so here."""
+    replaced = file.errors == "replace"
     while line := file.readline(MAX_LINE_BYTES):
         rest = line
         while len(rest) == MAX_LINE_BYTES and not rest.endswith("\n"):
             rest = file.readline(MAX_LINE_BYTES)
             if not too_long:
                 too_long.append(1)
-        yield line
+        yield line.replace("\ufffd", "\udcff") if replaced else line
 
 
 # Parquet.

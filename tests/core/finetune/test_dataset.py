@@ -282,3 +282,20 @@ def test_good_rows_are_written_as_they_are_read_and_nothing_stays_of_a_failed_ch
     with pytest.raises(KeyboardInterrupt):
         check_dataset(write(tmp_path, (GOOD + b"\n") * 6000), write_to=target, on_progress=give_up)
     assert list(target.parent.iterdir()) == []
+
+
+def test_rows_with_names_of_megabytes_or_without_number_fill_no_memory(tmp_path: Path) -> None:
+    import tracemalloc
+
+    with (tmp_path / "a.jsonl").open("w") as file:
+        file.write(GOOD.decode() + "\n")
+        for number in range(40):
+            file.write(json.dumps({str(number) + "x" * 1_000_000: 1, "instruction": "a", "output": "b"}) + "\n")
+        file.write(json.dumps({str(number): 1 for number in range(200_000)}) + "\n")
+    tracemalloc.start()
+    report = check_dataset(tmp_path / "a.jsonl")
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (report.examples, report.bad_rows) == (41, 1)
+    assert len(report.columns) <= 2 * dataset.MAX_COLUMNS_KEPT and max(map(len, report.columns)) <= 100
+    assert kept < 10_000_000

@@ -99,6 +99,10 @@ def test_cells_that_do_not_fit_are_named_by_line(tmp_path: Path) -> None:
 def test_a_byte_that_is_no_utf8_spoils_its_own_row_alone(tmp_path: Path) -> None:
     good = "pregunta,respuesta\naño,sí\n".encode()
     assert problems(read(tmp_path, "a.csv", good + b"a\xf1o,b\n")) == [(3, "dataset_line_not_utf8")]
+    utf16 = good.decode().encode("utf-16-le")
+    broken = b"\xff\xfe" + utf16 + b"\x00\xd8a\x00,\x00b\x00\n\x00" + "c,d\n".encode("utf-16-le") + b"x"
+    spoilt = [(3, "dataset_line_not_utf8"), (5, "dataset_line_not_utf8")]
+    assert problems(read(tmp_path, "b.csv", broken)) == spoilt
     array = '[{"instruction": "año", "output": "b"},\n'.encode() + b'{"instruction": "a\xf1o", "output": "b"}]'
     assert problems(read(tmp_path, "a.json", array)) == [(2, "dataset_line_not_utf8")]
 
