@@ -44,18 +44,20 @@ def make_tokenizer(*, chat_template: bool = True) -> Any:
     return wrapped
 
 
-def make_tiny_model(folder: Path, *, chat_template: bool = True) -> Path:
-    """A Llama of about 0.2 million parameters in `folder`. Its widths are multiples of 64, as 4-bit loading
-    wants them."""
+def make_tiny_model(folder: Path, *, chat_template: bool = True, **sizes: int) -> Path:
+    """A Llama of about 0.2 million parameters in `folder`, or of other `sizes`. Its widths are multiples of 64, as
+    4-bit loading wants them."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     tokenizer = make_tokenizer(chat_template=chat_template)
     torch.manual_seed(0)
+    shape = {
+        "vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 2048, **sizes,
+    }
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=2048,
-        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None, **shape
     )
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -7,7 +7,8 @@ Each has `event` (its kind) and `time` (seconds since 1970). The kinds:
     start     total_steps, rows, held_out_rows, dropped_rows, shortened_rows, matched_modules,
               target_modules, missing_modules, device, precision, bytes_4bit, bytes_other, packing
               ("on", "off", or "leaks": asked for, but rows of this model would see each other)
-    step      step, total, epoch, loss, learning_rate, tokens_per_second, seconds, memory_bytes
+    step      step, total, epoch, loss, learning_rate, tokens, tokens_per_second, seconds, memory_bytes:
+              tokens are those of the rows, prompts too, since the run began or was resumed
     eval      step, total, epoch, loss, seconds: on the rows held out
     saved     adapter_bytes, peak_memory_bytes
     result    see `evaluation.Result`

@@ -51,7 +51,7 @@ class Progress:
         self.events.write(
             "step", step=state.global_step, total=state.max_steps, epoch=round(state.epoch or 0.0, 3),
             loss=logs["loss"], learning_rate=logs.get("learning_rate"),
-            tokens_per_second=round((tokens - self.told_tokens) / elapsed, 1),
+            tokens=tokens, tokens_per_second=round((tokens - self.told_tokens) / elapsed, 1),
             seconds=self.seconds, memory_bytes=memory_bytes(),
         )
         self.told_at, self.told_tokens = now, tokens
