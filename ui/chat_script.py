@@ -116,7 +116,8 @@ const mend = () => {
   for (const button of box.querySelectorAll('button.copy_code_button[title=copy]')) call(button, words.copyCode);
 };
 window.taller?.watcher?.disconnect();
-const watcher = new MutationObserver(mend);
+let waiting = 0;  // not with each token: a long conversation has thousands of elements to look through
+const watcher = new MutationObserver(() => { waiting ||= setTimeout(() => { waiting = 0; mend(); }, 300); });
 const watched = {subtree: true, childList: true, attributes: true, attributeFilter: ['aria-label', 'aria-live']};
 if (zone) watcher.observe(zone, watched);  // the messages come later
 (window.taller ??= {}).watcher = watcher;

@@ -11,7 +11,9 @@ from core.chat.turns import Conversation, Turn
 from core.errors import AppError
 from ui.chat_view import Message, turn_messages
 
-MESSAGES_SHOWN = 100  # every update costs the browser more with each message in the page
+MESSAGES_SHOWN = 100  # every update costs server and browser more with each message in the page
+# While an answer is written, ten times a second: the rest comes back with its end.
+MESSAGES_WHILE_WRITING = 30
 
 
 @dataclass
@@ -101,8 +103,9 @@ class Session:
 
     def _visible(self, language: str, before: str) -> list[tuple[int, Message]]:
         found: list[tuple[int, Message]] = []
+        most = self.shown if self.active is None else min(self.shown, MESSAGES_WHILE_WRITING)
         for index in range(len(self.turns) - 1, -1, -1):
-            if len(found) >= self.shown:
+            if len(found) >= most:
                 break
             messages = self._draw(language, self.turns[index], index, before)
             found += [(index, message) for message in reversed(messages)]

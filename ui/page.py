@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui import chat_script, chat_tab, documents_tab, finetune_tab, models_panel
+from ui import chat_script, chat_tab, documents_tab, engines_panel, finetune_tab, models_panel
 from ui.chat_settings import drawer_head
 from ui.chat_view import engine_pill
 from ui.feedback import LANGUAGE_COOKIE, both, html_block, label
@@ -42,6 +42,7 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
             html_block(drawer_head("chat.models"))
             engine_note = html_block(elem_id="engine-note")
             models_panel.build(workshop, timer)
+            engines_panel.build(workshop, timer)
         with gr.Tabs(selected="chat", elem_id="tabs"):
             with gr.Tab(label("tabs.documents"), id="documents", elem_id="tab-documents"):
                 documents_tab.build(workshop, timer)

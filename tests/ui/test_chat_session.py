@@ -39,6 +39,14 @@ def test_a_long_conversation_shows_its_last_hundred_messages_and_more_when_asked
     assert len(session.messages("en")) == 160 and not session.earlier() and session.owner("en", 200) is None
 
 
+def test_while_an_answer_is_written_fewer_messages_are_drawn_again_and_again() -> None:
+    session = long_session(80)
+    session.active = session.turns[-1]
+    assert len(session.messages("en")) == 30 and session.earlier()
+    session.active = None
+    assert len(session.messages("en")) == 100
+
+
 def test_a_finished_turn_is_drawn_once_and_a_running_one_each_time() -> None:
     session = long_session(2)
     session.turns[1].state = "running"
