@@ -26,8 +26,9 @@ from tests.sample_files import make_pdf
 
 QUESTION = "¿Cada cuánto se revisa la bomba X22?"
 FACT = "La bomba X22 debe revisarse cada 220 horas de funcionamiento. El técnico responsable firma cada revisión."
-ANSWER = ("La bomba **X22** se revisa cada *220 horas* [1].\n\n| Bomba | Horas |\n|---|---|\n| X21 | "
-          "210 |\n| X22 | 220 |\n\n- Una cosa\n- Otra cosa con `código`\n\n" + "Y un párrafo más, que dice poco pero ocupa. " * 6)
+ANSWER = ("La bomba **X22** se revisa cada *220 horas* [1].\n\n| Bomba | Horas |\n|---|---|\n| X21 | 210 |\n"
+          "| X22 | 220 |\n\n- Una cosa\n- Otra cosa con `código`\n\n"
+          + "Y un párrafo más, que dice poco pero ocupa. " * 6)
 WORDS = 500
 
 
