@@ -91,23 +91,26 @@ class Answering:
     async def edit(self, event: gr.EditData, session: Session, request: gr.Request) -> AsyncIterator[Update]:
         """Ask an earlier question anew, as the reader wrote it now; what came after it goes."""
         position = event.index if isinstance(event.index, int) else event.index[0]
-        async for update in self._again(session, request, session.owner(language_of(request), position),
-                                        str(event.value)):
-            yield update
+        turn = session.owner(language_of(request), position)
+        async with contextlib.aclosing(self._again(session, request, turn, str(event.value))) as updates:
+            async for update in updates:
+                yield update
 
-    async def retry(self, session: Session, request: gr.Request) -> AsyncIterator[Update]:
+    async def retry(self, session: Session, request: gr.Request) -> AsyncGenerator[Update, None]:
         """Ask the last question anew."""
         index = next((at for at in range(len(session.turns) - 1, -1, -1) if session.turns[at].question), None)
-        async for update in self._again(session, request, index):
-            yield update
+        async with contextlib.aclosing(self._again(session, request, index)) as updates:
+            async for update in updates:
+                yield update
 
     async def choose(self, event: gr.SelectData, session: Session, request: gr.Request) -> AsyncIterator[Update]:
         """A button below the last answer: the question once more, perhaps without the limits of strict mode."""
         if event.value == FREE:
             session.choose(self._workshop.conversations, strict=False)
             yield {self._parts.strict: gr.update(value="free")}
-        async for update in self.retry(session, request):
-            yield update
+        async with contextlib.aclosing(self.retry(session, request)) as updates:
+            async for update in updates:
+                yield update
 
     async def rest(self, session: Session, query: str, request: gr.Request) -> Update:
         """After an answer, also after Stop: the send button is back, and what was cut short says so."""
@@ -135,7 +138,7 @@ class Answering:
                 parts.earlier: gr.update(visible=session.earlier())}
 
     async def _again(self, session: Session, request: gr.Request, index: int | None,
-                     question: str | None = None) -> AsyncIterator[Update]:
+                     question: str | None = None) -> AsyncGenerator[Update, None]:
         """The question of a turn once more, in its place."""
         if index is None or not session.turns[index].question:
             return
