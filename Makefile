@@ -30,8 +30,10 @@ lint: .venv/.installed-tests
 bench: .venv/.installed-tests
 	$(BIN)/python -m tests.benchmarks.compare $(ARGS)
 	$(BIN)/python -m tests.benchmarks.embedding $(ARGS)
+	$(BIN)/python -m tests.benchmarks.backends $(ARGS)
 	$(BIN)/python -m tests.benchmarks.scale $(ARGS)
 	$(BIN)/python -m tests.benchmarks.sync
+	$(BIN)/python -m tests.benchmarks.first_token $(ARGS)
 
 kill: .venv/.installed-tests
 	KILLS=100 $(BIN)/python -m pytest tests/core/documents/test_kill.py $(ARGS)

@@ -24,7 +24,7 @@ from core.documents.collection import Collection
 from core.engines.base import ChatRequest, EngineEvent, ModelInfo, Token
 from core.engines.ollama import OllamaEngine
 from core.settings import Settings
-from tests.benchmarks.scale import SHARED, fill, sample
+from tests.benchmarks.scale import fill, sample
 from tests.ollama_server import OllamaServer
 
 MODEL = "gpt-oss:20b"
@@ -52,7 +52,7 @@ class Recorder:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--passages", type=int, default=10_000)
-    arguments.add_argument("--data", type=Path, default=SHARED)
+    arguments.add_argument("--data", type=Path, help="the folder of xquad.en.dev.json and xquad.es.dev.json")
     arguments.add_argument("--rounds", type=int, default=100)
     options = arguments.parse_args()
     texts, questions = sample(options.data)
