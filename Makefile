@@ -2,6 +2,7 @@
 # make test     lint, types and all tests
 # make bench    print the figures, beside a plain LangChain pipeline (make bench ARGS="--data DIR")
 # make kill     kill the indexing process a hundred times and look what it left
+# make kill-train   kill the training process fifty times and see the run through
 # make fuzz     feed the readers some ten thousands of broken files
 # make clean    remove caches; your documents, the index and your models stay
 # Another Python: make run PYTHON=python3.12
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
 FUZZ_EXAMPLES ?= 3000
 
-.PHONY: run test lint bench kill fuzz clean
+.PHONY: run test lint bench kill kill-train fuzz clean
 .DEFAULT_GOAL := run
 
 run: .venv/.installed
@@ -37,6 +38,9 @@ bench: .venv/.installed-tests
 
 kill: .venv/.installed-tests
 	KILLS=100 $(BIN)/python -m pytest tests/core/documents/test_kill.py $(ARGS)
+
+kill-train: .venv/.installed-tests
+	KILLS=50 $(BIN)/python -m pytest tests/core/finetune/test_kill_train.py $(ARGS)
 
 fuzz: .venv/.installed-tests
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -X faulthandler -m pytest -s tests/fuzz $(ARGS)

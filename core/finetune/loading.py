@@ -152,6 +152,4 @@ def state_bytes(state: Any) -> int:
     """Bytes of the scales that go with a 4-bit weight, those of its scales included."""
     if state is None:
         return 0
-    tensors = [state.absmax, state.code]
-    own = sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor is not None)
-    return int(own) + state_bytes(state.state2)
+    return int(state.absmax.numel() * state.absmax.element_size()) + state_bytes(state.state2)

@@ -23,15 +23,17 @@ GPT_OSS = "openai/gpt-oss-20b"
 SMALL_MODEL = "Qwen/Qwen3-0.6B"
 GIGABYTE = 1_000_000_000
 
-# Memory a gpt-oss needs on one GPU, in bytes. Its experts are no linear layers, so 4-bit quantization leaves
-# them alone and its checkpoint is trained dequantized to 2 bytes a parameter: 20.9 billion make 42 GB, and
-# activations, adapter and optimizer of the default recipe take a few more. Cards sold as
-# "48 GB" report 48.3 or more.
-GPT_OSS_BYTES = {"gpt-oss-20b": 48 * GIGABYTE, "gpt-oss-120b": 250 * GIGABYTE}
-# The same need for each byte of an MXFP4 checkpoint: that of gpt-oss-20b has 13.8 GB.
-MXFP4_GROWTH = 48 / 13.8
+# Memory a gpt-oss needs on one GPU at the least, in bytes, by how it is loaded. With 4 bits its experts stay in
+# MXFP4 as published (`experts`): 13.8 GB of weights, and one row at a time. Without, all is dequantized to 2 bytes a
+# parameter: 20.9 billion make 42 GB, and the default recipe takes a few more. Arithmetic; not yet measured on a GPU.
+GPT_OSS_BYTES = {"gpt-oss-20b": 16 * GIGABYTE, "gpt-oss-120b": 70 * GIGABYTE}
+GPT_OSS_DEQUANTIZED_BYTES = {"gpt-oss-20b": 48 * GIGABYTE, "gpt-oss-120b": 250 * GIGABYTE}
+# The same for each byte of an MXFP4 checkpoint: that of gpt-oss-20b has 13.8 GB.
+MXFP4_PACKED, MXFP4_DEQUANTIZED = 16 / 13.8, 48 / 13.8
 # A gpt-oss that needs more than this is one of the published ones, not a small one made for trying.
-FULL_GPT_OSS_BYTES = 20 * GIGABYTE
+FULL_GPT_OSS_BYTES = 10 * GIGABYTE
+# Eager attention of four rows of 1024 tokens wants some more: what makes it the default here.
+GPT_OSS_COMFORTABLE_BYTES = 22 * GIGABYTE
 # What 4-bit loading leaves of 2-byte weights at best: a quarter. Less memory than that cannot work.
 SMALLEST_4BIT_SHARE = 0.25
 
@@ -66,6 +68,16 @@ def parse_gpu(line: str) -> Gpu:
     return Gpu(uuid, name, memory)
 
 
+def gpu_free_bytes(gpu: Gpu) -> int | None:
+    """Memory of a GPU that no program holds now; None when nobody tells."""
+    command = ["nvidia-smi", f"--id={gpu.uuid}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return int(told) * 2**20 if told.isdigit() else None
+
+
 def visible_device() -> str:
     """CUDA_VISIBLE_DEVICES for a training process: one GPU, for the trainer refuses to see several. The
     user's own choice comes first, then the GPU with the most memory."""
@@ -90,11 +102,12 @@ def training_gpu() -> Gpu | None:
 
 def default_model(settings: Settings) -> str:
     """gpt-oss where this machine can train it, else a small model that trains anywhere."""
+    gpu = training_gpu()
     try:
         check(TrainConfig(model=GPT_OSS), settings)
     except TrainingError:
         return SMALL_MODEL
-    return GPT_OSS
+    return GPT_OSS if gpu and gpu.memory_bytes >= GPT_OSS_COMFORTABLE_BYTES else SMALL_MODEL
 
 
 def check(config: TrainConfig, settings: Settings) -> None:
@@ -102,7 +115,7 @@ def check(config: TrainConfig, settings: Settings) -> None:
     train_disk_nearly_full, and what `models.local_folder` and `models.inspect_folder` raise."""
     folder = models.local_folder(config.model)
     if folder is None:
-        needed = needed_by_name(config.model)
+        needed = needed_by_name(config.model, load_in_4bit=config.load_in_4bit)
         check_memory(config, needed, gpt_oss=needed > 0)
         check_disk(hub_cache(), GPT_OSS_DOWNLOAD_BYTES if needs_download(config.model) else 0)
     else:
@@ -111,15 +124,16 @@ def check(config: TrainConfig, settings: Settings) -> None:
     check_disk(settings.runs_dir, MIN_FREE_BYTES)
 
 
-def needed_by_name(model: str) -> int:
+def needed_by_name(model: str, *, load_in_4bit: bool) -> int:
     """Bytes of GPU memory that a hub model is known to need; 0 when nothing is known."""
-    return next((needed for part, needed in GPT_OSS_BYTES.items() if part in model.lower()), 0)
+    known = GPT_OSS_BYTES if load_in_4bit else GPT_OSS_DEQUANTIZED_BYTES
+    return next((needed for part, needed in known.items() if part in model.lower()), 0)
 
 
 def needed_by_folder(model: models.ModelFolder, config: TrainConfig) -> int:
     """Bytes that the weights of a local model take in memory at the least."""
     if model.quant_method == "mxfp4":
-        return int(model.weight_bytes * MXFP4_GROWTH)
+        return int(model.weight_bytes * (MXFP4_PACKED if config.load_in_4bit else MXFP4_DEQUANTIZED))
     if model.model_type == "gpt_oss" or model.quant_method or not config.load_in_4bit:
         return model.weight_bytes
     return int(model.weight_bytes * SMALLEST_4BIT_SHARE)
@@ -145,7 +159,7 @@ def check_memory(config: TrainConfig, needed_bytes: int, *, gpt_oss: bool) -> No
 def needs_download(model: str) -> bool:
     """Whether a gpt-oss is still to come from the hub."""
     folder = hub_cache() / f"models--{model.replace('/', '--')}" / "snapshots"
-    return needed_by_name(model) > 0 and not folder.is_dir()
+    return needed_by_name(model, load_in_4bit=True) > 0 and not folder.is_dir()
 
 
 def hub_cache() -> Path:
@@ -156,10 +170,19 @@ def hub_cache() -> Path:
 
 def check_disk(folder: Path, needed_bytes: int) -> None:
     """Room on the disk of a folder that may not exist yet."""
-    existing = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
-    free = shutil.disk_usage(existing).free
+    existing = existing_part(folder)
+    free = free_disk(folder)
     if free < needed_bytes:
         raise TrainingError(
             "train_disk_nearly_full", folder=str(existing),
             free_gb=round(free / GIGABYTE, 1), needed_gb=round(needed_bytes / GIGABYTE, 1),
         )
+
+
+def free_disk(folder: Path) -> int:
+    """Bytes free on the disk of a folder that may not exist yet."""
+    return shutil.disk_usage(existing_part(folder)).free
+
+
+def existing_part(folder: Path) -> Path:
+    return next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())

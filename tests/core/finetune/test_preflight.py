@@ -51,7 +51,7 @@ def refusal(config: TrainConfig, settings: Settings) -> TrainingError:
     return refused.value
 
 
-@pytest.mark.parametrize("mebibytes", [46_068, 49_140, 81_559])  # L40S, A6000, H100
+@pytest.mark.parametrize("mebibytes", [23_034, 46_068, 81_559])  # L4, L40S, H100
 def test_gpt_oss_is_the_default_where_it_fits(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, mebibytes: int
 ) -> None:
@@ -59,7 +59,7 @@ def test_gpt_oss_is_the_default_where_it_fits(
     assert preflight.default_model(settings) == GPT_OSS
 
 
-@pytest.mark.parametrize("mebibytes", [(), (24_576,), (40_960,), (24_576, 24_576)])
+@pytest.mark.parametrize("mebibytes", [(), (8_192,), (16_376,), (16_376, 16_376)])
 def test_a_small_model_is_the_default_elsewhere(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, mebibytes: tuple[int, ...]
 ) -> None:
@@ -74,7 +74,7 @@ def test_gpt_oss_without_enough_memory_is_refused_and_a_small_model_offered(
     give_gpu(monkeypatch)
     error = refusal(TrainConfig(model=GPT_OSS), settings)
     assert error.code == "train_gpt_oss_needs_gpu"
-    assert (error.values["needed_gb"], error.values["available_gb"]) == (48, 0)
+    assert (error.values["needed_gb"], error.values["available_gb"]) == (16, 0)
     assert SMALL_MODEL in i18n.explain("es", error)
 
 
@@ -124,18 +124,22 @@ def test_a_local_model_larger_than_the_memory_is_refused(
     assert refusal(TrainConfig(model=str(middle), load_in_4bit=False), settings).code == "train_no_memory"
 
 
-def test_an_mxfp4_folder_counts_as_it_is_dequantized(
+def test_a_gpt_oss_folder_needs_what_its_way_of_loading_needs(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    give_gpu(monkeypatch, 40_960)
     folder = make_model(
         tmp_path / "mine", weight_bytes=13_800_000_000, model_type="gpt_oss",
         quantization_config={"quant_method": "mxfp4"},
     )
-    error = refusal(TrainConfig(model=str(folder)), settings)
-    assert (error.code, error.values["needed_gb"]) == ("train_gpt_oss_needs_gpu", 48)
+    packed, whole = (TrainConfig(model=str(folder), load_in_4bit=kept) for kept in (True, False))
+    give_gpu(monkeypatch, 12_288)
+    error = refusal(packed, settings)
+    assert (error.code, error.values["needed_gb"]) == ("train_gpt_oss_needs_gpu", 16)
+    give_gpu(monkeypatch, 23_034)
+    preflight.check(packed, settings)
+    assert refusal(whole, settings).values["needed_gb"] == 48
     give_gpu(monkeypatch, 46_068)
-    preflight.check(TrainConfig(model=str(folder)), settings)
+    preflight.check(whole, settings)
 
 
 def test_nvidia_smi_lines_become_gpus() -> None:
