@@ -73,7 +73,7 @@ class ChatSettings:
 
     def choose(self, picked: str | None, think: str | None, sources: list[str] | None, strict: str, top_k: float,
                temperature: float | None, system: str, session: Session) -> Any:
-        """Answer this conversation with what the fields say; back comes how the model may think."""
+        """Answer this conversation with what the fields say."""
         known = {level for level, _ in self._levels(picked or "")}
         session.choose(
             self._workshop.conversations, picked=picked or "", think=think if think in known else "",
@@ -101,15 +101,15 @@ class ChatSettings:
         await engines.look()
         choice, language, picked = engines.choice, language_of(request), session.options.picked
         if choice is None:
-            return [seen, engine_pill(language, None, True), *[gr.skip()] * 3]
+            return [seen, engine_pill(language, None, True), *[gr.skip()] * 4]
         warming_up = not self._workshop.warm
         status = _status_of(picked) if picked else choice.status
         now = repr((picked, choice.models, choice.status, warming_up))
         if now == seen:
-            return [gr.skip()] * 5
-        note = translate(language, status.note, **status.note_values) if status.note else ""
+            return [gr.skip()] * 6
+        note = notices_html(Notice(translate(language, status.note, **status.note_values))) if status.note else ""
         return [now, engine_pill(language, status, warming_up), self._models(language, picked),
-                self._think(language, session), notices_html(Notice(note)) if note else ""]
+                self._think(language, session), note, note]
 
     def _models(self, language: str, picked: str) -> Any:
         """Every model that can be picked, an engine's together; one that was picked stays, also when it is gone."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from core.chat.events import AnswerOptions
 from ui import chat_script
 from ui.chat_answering import Answering, Parts
 from ui.chat_evidence import Evidence
@@ -26,7 +27,7 @@ EXAMPLES = 3
 
 def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, engine_note: gr.HTML) -> None:
     """Lay out the tab and wire it; `pill` is the header's line about the engine, `engine_note` what is to say of it."""
-    session = gr.State(Session())
+    session = gr.State(Session(options=AnswerOptions(top_k=workshop.settings.top_k)))
     with gr.Row(elem_id="chat"):
         with gr.Column(scale=0, min_width=224, elem_id="conversations"):
             html_block(drawer_head("chat.conversations"), elem_classes="narrow-only")
@@ -57,6 +58,7 @@ def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, e
                                 html_template='<div role="status">${value}</div>')
         with gr.Column(scale=2, min_width=280, elem_id="evidence"):
             html_block(drawer_head("chat.sources"), elem_classes="narrow-only")
+            hint = html_block(elem_id="engine-hint")
             sources = html_block(f'<div class="empty">{both("chat.sources_empty")}</div>', elem_id="sources",
                                  js_on_load=chat_script.EVIDENCE)
             view = html_block(elem_id="page-view", js_on_load=chat_script.VIEWER)
@@ -64,7 +66,7 @@ def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, e
     download = html_block(elem_id="download", js_on_load=chat_script.DOWNLOAD)
     parts = Parts(box, chatbot, sources, view, meter, bar, listed, welcome, earlier, spoken, fields.strict)
     _wire(workshop, page, session, parts, fields, find, new, examples, download, settings_button)
-    _wire_engine(workshop, timer, session, pill, fields, engine_note)
+    _wire_engine(workshop, timer, session, pill, fields, [engine_note, hint])
 
 
 def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, fields: SettingsParts,
@@ -105,10 +107,10 @@ def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, 
 
 
 def _wire_engine(workshop: Workshop, timer: gr.Timer, session: gr.State, pill: gr.HTML, fields: SettingsParts,
-                 engine_note: gr.HTML) -> None:
+                 notes: list[gr.HTML]) -> None:
     seen = gr.State("")
     timer.tick(ChatSettings(workshop).refresh, [seen, session],
-               [seen, pill, fields.model, fields.think, engine_note], **QUIET)
+               [seen, pill, fields.model, fields.think, *notes], **QUIET)
 
 
 def _example(number: int) -> Callable[[gr.Request], dict[str, Any]]:

@@ -50,6 +50,9 @@ REPLIES = {
           "charge signs every check [1].",
 }
 
+THOUGHTS = {"es": "La pregunta es por la revisión de la X22. El manual lo dice en su capítulo 2.",
+            "en": "The question is about checking the X22. The handbook says so in its chapter 2."}
+
 
 @dataclass(frozen=True)
 class Look:
@@ -100,7 +103,7 @@ def take_all(app: RunningApp, ollama: OllamaServer, samples: list[Path], target:
         add_documents(first, samples)
         start_training(first, app.folder / "tiny-model", target)
         for language in ("es", "en"):
-            ollama.behave(reply=REPLIES[language], thinking="", tokens_per_second=200)
+            ollama.behave(reply=REPLIES[language], thinking=THOUGHTS[language], tokens_per_second=40)
             for size in SIZES:
                 for dark in (False, True):
                     look = Look(language, size, dark)
@@ -152,17 +155,34 @@ def take_tabs(page: Page, look: Look, target: Path) -> None:
     page.screenshot(path=target / f"welcome-{look.suffix}.png")
     page.locator("#question textarea").fill(QUESTIONS[look.language])
     page.keyboard.press("Enter")
-    page.wait_for_selector("#page-view img", timeout=60_000)
+    page.wait_for_selector("#question button.stop-button", timeout=60_000)
+    page.wait_for_timeout(700)
+    page.screenshot(path=target / f"streaming-{look.suffix}.png")
+    page.wait_for_selector("#question button.submit-button", timeout=60_000)
+    page.wait_for_selector("#page-view img", state="attached", timeout=60_000)
     page.wait_for_timeout(800)
     page.screenshot(path=target / f"chat-{look.suffix}.png")
     if look.size == "phone":
         page.locator("#messages a[href*='#source-']").first.click()
-        page.wait_for_timeout(1200)
-        page.screenshot(path=target / f"source-{look.suffix}.png")
+        take_drawer(page, target / f"source-{look.suffix}.png")
+        page.locator("[data-drawer=list]").first.click()
+        take_drawer(page, target / f"conversations-{look.suffix}.png")
+    page.locator("#open-settings").click()
+    take_drawer(page, target / f"settings-{look.suffix}.png")
+    page.locator("#engine button").click()
+    take_drawer(page, target / f"models-{look.suffix}.png")
     for name in ("documents", "finetune"):
         open_tab(page, name, look.language)
         page.wait_for_timeout(1800)
         page.screenshot(path=target / f"{name}-{look.suffix}.png")
+
+
+def take_drawer(page: Page, path: Path) -> None:
+    """The drawer that is opening; it is closed afterwards."""
+    page.wait_for_timeout(1200)
+    page.screenshot(path=path)
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(300)
 
 
 if __name__ == "__main__":

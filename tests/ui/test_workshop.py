@@ -85,15 +85,15 @@ def test_an_engine_that_comes_later_is_followed_and_one_that_goes_is_left(
 ) -> None:
     async def test() -> None:
         session = Session()
-        seen, pill, model, _, note = await chat_settings.refresh("", session, ENGLISH)
+        seen, pill, model, _, note, _ = await chat_settings.refresh("", session, ENGLISH)
         assert model["value"] == "" and translate("en", "engine.name_passages") in pill
         assert translate("en", "engine.note_no_engine", model="gpt-oss:20b").split("`")[0][:20] in note
         with OllamaServer(models=MODELS, port=port):
-            seen, pill, model, _, note = await chat_settings.refresh(seen, session, ENGLISH)
+            seen, pill, model, _, note, _ = await chat_settings.refresh(seen, session, ENGLISH)
             assert "gpt-oss:20b" in pill and note == ""
             assert (translate("en", "chat.automatic", model="gpt-oss:20b"), "") in model["choices"]
             assert "ollama|llama3.2:3b" in [value for _, value in model["choices"]]
-        seen, pill, model, _, note = await chat_settings.refresh(seen, session, ENGLISH)
+        seen, pill, model, _, note, _ = await chat_settings.refresh(seen, session, ENGLISH)
         assert translate("en", "engine.name_passages") in pill and note
 
     asyncio.run(test())
@@ -110,7 +110,7 @@ def test_the_readers_own_choice_stays_also_when_it_is_gone(chat_settings: ChatSe
                 assert model["value"] == picked and (picked.split("|")[1] or translate(
                     "en", "engine.name_passages")) in pill
                 # Nothing new, nothing sent.
-                assert await chat_settings.refresh(seen, session, ENGLISH) == [gr.skip()] * 5
+                assert await chat_settings.refresh(seen, session, ENGLISH) == [gr.skip()] * 6
             session.choose(chat_settings._workshop.conversations, picked="ollama|gone:1b")
             _, _, model, *_ = await chat_settings.refresh(seen, session, ENGLISH)
             assert (translate("en", "chat.model_gone", model="gone:1b"), "ollama|gone:1b") in model["choices"]
