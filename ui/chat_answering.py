@@ -196,7 +196,7 @@ class Answering:
         for event in group:
             turn.apply(event)
             if isinstance(event, Sources):
-                if event.hits and await self._is_foreign(turn.question):
+                if event.hits and not turn.query and await self._is_foreign(turn.question):
                     turn.notes.append(("chat.foreign_question", {}))
                 update[parts.sources] = source_cards(language, turn.hits, index)
                 update[parts.meter] = context_meter(language, session.turns)
