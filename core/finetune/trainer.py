@@ -288,9 +288,10 @@ def tell_result(run: Path, trainer: Any, tokenizer: Any, rows: Rows, events: Eve
 
     held_out = bool(rows.held_out and trainer.eval_dataset)
     scored = trainer.eval_dataset if held_out else []
+    asked = rows.held_out or [rows.training[place] for place in range(min(evaluation.SAMPLES, len(rows.training)))]
     try:
         result = evaluation.evaluate(
-            trainer.model, tokenizer, rows.held_out or rows.training.select(range(evaluation.SAMPLES)), scored,
+            trainer.model, tokenizer, asked, scored,
             DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id),
             trainer.args.per_device_train_batch_size, held_out=held_out, stopped=(run / "stop").exists,
         ).to_dict()

@@ -90,6 +90,9 @@ def test_it_trains_through_the_same_code_in_bf16_without_packing(run: Path) -> N
     losses = [step["loss"] for step in of_kind(run, "step")]
     assert losses[-1] < losses[0]
     assert of_kind(run, "finished")
+    (result,) = of_kind(run, "result")
+    assert (result["verdict"], result["held_out"], len(result["samples"])) == ("not_measured", False, 3)
+    assert result["samples"][0]["expected"] == "respuesta 0"
 
 
 def test_its_adapter_loads_on_the_dequantized_model_and_changes_the_logits(run: Path, folder: Path) -> None:
