@@ -138,13 +138,22 @@ def _button(language: str, document: StoredDocument, act: str, sign: str) -> str
 
 def _state(language: str, document: StoredDocument) -> str:
     badge = f'<span class="badge {document.state}">{_text(language, f"documents.state_{document.state}")}</span>'
-    if document.state == "embedding" and document.total:
-        return (f'{badge} <progress max="{document.total}" value="{document.done}"></progress>'
-                f' <span class="count">{document.done}/{document.total}</span>')
-    if document.state == "parsing" and document.done:
-        return f'{badge} <span class="count">{escape(plural(language, "documents.pages", document.done))}</span>'
+    if document.state in ("parsing", "embedding") and document.done + document.total:
+        return f"{badge} {_progress(language, document)}"
     note = _state_note(language, document)
     return f'{badge} <span class="reason">{note}</span>' if note else badge
+
+
+def _progress(language: str, document: StoredDocument) -> str:
+    """How far a document has come: pages while it is read, passages from then on; of how many, where that is known."""
+    unit = "pages" if document.state == "parsing" else "passages"
+    total = f"≈{document.total}" if document.about else str(document.total)
+    if not document.total:
+        return f'<span class="count">{escape(plural(language, f"documents.{unit}", document.done))}</span>'
+    hint = _text(language, f"documents.progress_{unit}{'_about' if document.about else ''}", done=document.done,
+                 total=document.total)
+    return (f'<progress max="{document.total}" value="{document.done}"></progress>'
+            f' <span class="count" title="{hint}">{document.done}/{total}</span>')
 
 
 def _state_note(language: str, document: StoredDocument) -> str:

@@ -114,7 +114,8 @@ def _print_event(language: str, event: DocumentEvent, as_json: bool) -> None:
     elif not isinstance(event, Parsing | Embedding | Skipped):
         print(_event_text(language, event))
     elif isinstance(event, Embedding) and sys.stdout.isatty():
-        print(f"\r{event.source}: {event.done}/{event.total}\x1b[K", end="\r")
+        total = f"/{'≈' * event.about}{event.total}" if event.total else ""
+        print(f"\r{event.source}: {event.done}{total}\x1b[K", end="\r")
 
 
 def event_json(language: str, event: DocumentEvent) -> dict[str, object]:

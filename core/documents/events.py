@@ -17,13 +17,15 @@ class Reason:
 class Parsing:
     source: str
     pages: int  # read so far
+    total: int = 0  # pages it has; 0 where that is not known yet
 
 
 @dataclass(frozen=True)
 class Embedding:
     source: str
     done: int  # passages
-    total: int  # passages
+    total: int  # passages; 0 while nothing tells how many there will be
+    about: bool = False  # `total` is an estimate: the document is still being read
 
 
 @dataclass(frozen=True)

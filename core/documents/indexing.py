@@ -44,6 +44,11 @@ class _Content:
     def windows(self) -> list[int]:
         return [len(part) for part in self.vectors]
 
+    def expected_chunks(self, expected_pages: int | None) -> int:
+        """How many chunks there will be when all pages are as rich as those read so far; 0 where nobody knows how many
+        pages come."""
+        return round(len(self.chunks) * max(1.0, expected_pages / len(self.pages))) if expected_pages else 0
+
 
 class Indexer:
     """Turns queued documents into shown ones, one at a time."""
@@ -142,18 +147,32 @@ class Indexer:
             raise DocumentError("file_too_large", megabytes=self._settings.max_file_bytes // MEBIBYTE)
         content = _Content()
         noted = time.monotonic()
-        for text in self._parser.pages(path, lambda: self._wanted(source), self._password(document)):
+        pages = self._parser.pages(path, lambda: self._wanted(source), self._password(document))
+        text = next(pages, None)
+        while text is not None:
             content.pages.append(text)
             content.chunks += split_page(text, len(content.pages), self._settings.chunk_size,
                                          self._settings.chunk_overlap)
-            if len(content.chunks) - len(content.vectors) >= _CHUNKS_GATHERED:
-                yield from self._embed(source, content)
+            text = next(pages, None)  # asked for before the embedding, which then knows whether more will come
+            if text is not None and len(content.chunks) - len(content.vectors) >= _CHUNKS_GATHERED:
+                yield from self._embed(source, content, over=False)
             elif len(content.pages) % _PAGES_PER_EVENT == 0 or time.monotonic() - noted > _SECONDS_PER_EVENT:
                 noted = time.monotonic()
-                self._note(source, "parsing", len(content.pages))
-                yield Parsing(source, len(content.pages))
+                yield self._reading(source, content)
         yield from self._embed(source, content)
         return content
+
+    def _reading(self, source: str, content: _Content) -> Parsing | Embedding:
+        """Note how far the reading has come: in pages, and in passages once the first of them are embedded."""
+        expected_pages = self._parser.expected_pages
+        if content.vectors:
+            return self._embedding(source, len(content.vectors), content.expected_chunks(expected_pages), about=True)
+        self._note(source, "parsing", len(content.pages), expected_pages or 0)
+        return Parsing(source, len(content.pages), expected_pages or 0)
+
+    def _embedding(self, source: str, done: int, total: int, about: bool) -> Embedding:
+        self._note(source, "embedding", done, total, about=about)
+        return Embedding(source, done, total, about)
 
     def _embed_stored(self, document: StoredDocument, chunks: list[Chunk]) -> Iterator[DocumentEvent]:
         """Vectors of this embedder for a content that has those of another, from its stored text: its file is not
@@ -163,8 +182,21 @@ class Indexer:
         self._store.replace_vectors(document.file_sha256, self._embedder.model, content.all_vectors(),
                                     content.windows(), content.tokens)
 
-    def _embed(self, source: str, content: _Content) -> Iterator[DocumentEvent]:
-        """Embed the chunks that have no vectors yet, those of like length together."""
+    def renew(self, sha256: str) -> None:
+        """Embed a stored content with this embedder that a document shows beside its work, such as one whose new file
+        failed: what became of that file still stands. Raises DocumentError `embedder_failed`."""
+        chunks = self._store.chunks_of(sha256) or []
+        content = _Content()
+        for start in range(0, len(chunks), BATCH_SIZE):
+            embedded = self._embedder.embed_windows([chunk.text for chunk in chunks[start : start + BATCH_SIZE]])
+            content.vectors += windows_of(embedded)
+            content.tokens += embedded.tokens
+        self._store.replace_vectors(sha256, self._embedder.model, content.all_vectors(), content.windows(),
+                                    content.tokens)
+
+    def _embed(self, source: str, content: _Content, *, over: bool = True) -> Iterator[DocumentEvent]:
+        """Embed the chunks that have no vectors yet, those of like length together. `over`: no more will come."""
+        total = len(content.chunks) if over else content.expected_chunks(self._parser.expected_pages)
         first = len(content.vectors)
         waiting = content.chunks[first:]
         content.vectors += [np.empty((0, 0), np.float32)] * len(waiting)
@@ -172,8 +204,7 @@ class Indexer:
         order = sorted(range(len(waiting)), key=lambda index: len(waiting[index].text))
         for start in range(0, len(order), BATCH_SIZE):
             done = first + start
-            self._note(source, "embedding", done, len(content.chunks))
-            yield Embedding(source, done, len(content.chunks))
+            yield self._embedding(source, done, total, about=not over)
             batch = order[start : start + BATCH_SIZE]
             embedded = self._embedder.embed_windows([waiting[index].text for index in batch])
             for index, vectors, tokens in zip(batch, windows_of(embedded), embedded.tokens, strict=True):
@@ -189,8 +220,9 @@ class Indexer:
         document = self._store.document(source)
         return document is not None and document.state in WORKING
 
-    def _note(self, source: str, state: Literal["parsing", "embedding"], done: int, total: int = 0) -> None:
-        if not self._store.set_progress(source, state, done, total):
+    def _note(self, source: str, state: Literal["parsing", "embedding"], done: int, total: int = 0, *,
+              about: bool = False) -> None:
+        if not self._store.set_progress(source, state, done, total, about=about):
             raise Unwanted
 
     def _keep(self, sha256: str, content: _Content) -> None:

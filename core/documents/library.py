@@ -254,6 +254,9 @@ class Library:
         while waiting := [source for source in self._store.pending() if source not in tried]:
             tried.add(waiting[0])  # one that is queued again meanwhile waits for the next time
             yield from self._index_alone(waiting[0])
+        # What documents show that failed or were cancelled: their own work stays undone, and they are found by meaning.
+        for sha256 in self._store.contents_of_others(self._indexer.embedder_model):
+            self._indexer.renew(sha256)
 
     def _index_alone(self, source: str) -> Iterator[DocumentEvent]:
         """Index one document; a bug that it brings to light fails this one and not the others."""

@@ -52,14 +52,20 @@ def passages_left(documents: Sequence[StoredDocument]) -> int | None:
     densities = _densities(documents)
     left = 0.0
     for document in documents:
-        if document.state == "embedding":
-            left += max(0, document.total - document.done)
-        elif document.state in WORKING:
-            density = densities.get(_kind(document)) or densities.get("")
-            if density is None:
+        if document.state in WORKING:
+            expected = _expected(document, densities)
+            if expected is None:
                 return None
-            left += density * document.size_bytes
+            left += max(0.0, expected - (document.done if document.state == "embedding" else 0))
     return round(left)
+
+
+def _expected(document: StoredDocument, densities: dict[str, float]) -> float | None:
+    """About how many passages a document at work will have."""
+    if document.state == "embedding" and document.total:
+        return document.total
+    density = densities.get(_kind(document)) or densities.get("")
+    return None if density is None else density * document.size_bytes
 
 
 def _densities(documents: Sequence[StoredDocument]) -> dict[str, float]:

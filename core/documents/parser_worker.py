@@ -1,8 +1,9 @@
 """The child that opens documents: `python -m core.documents.parser_worker`.
 
 One JSON request a line on stdin, `{"path", "attempt"}` for the texts of all pages or `{"path", "render", "start",
-"end"}` for one page's picture, either with a `password`; one JSON answer a line on stdout: `{"page": text}` each or
-`{"picture": data URI, "top": …}`, then `{"end": true}`, or `{"error": code, "values": {…}}`. It ends when stdin closes.
+"end"}` for one page's picture, either with a `password`; one JSON answer a line on stdout: `{"pages": how many}` where
+that is known, then `{"page": text}` each, or `{"picture": data URI, "top": …}`, then `{"end": true}`, or
+`{"error": code, "values": {…}}`. It ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from core.documents.parsers import read_pages
+from core.documents.parsers import count_pages, read_pages
 from core.documents.rendering import render_page
 from core.errors import DocumentError
 
@@ -61,6 +62,9 @@ def results(request: dict[str, Any]) -> Iterator[dict[str, object]]:
         rendered = render_page(path, request["render"], request["start"], request["end"], password)
         yield {"picture": rendered.picture, "top": rendered.top}
         return
+    # A later attempt is made when the first one took the child down: what counts must not do so again.
+    if request["attempt"] == 0 and (pages := count_pages(path, password)):
+        yield {"pages": pages}
     for text in read_pages(path, request["attempt"], password):
         yield {"page": text}
 

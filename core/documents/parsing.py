@@ -13,10 +13,12 @@ from core.settings import Settings
 
 
 class Parser:
-    """Reads one file at a time."""
+    """Reads one file at a time. `expected_pages`: how many it will have, once its first page came; None where only
+    the end will tell."""
 
     def __init__(self, settings: Settings) -> None:
         self._child = ReaderChild(settings)
+        self.expected_pages: int | None = None
 
     def pages(self, path: Path, wanted: Callable[[], bool] | None = None, password: str | None = None,
               ) -> Iterator[str]:
@@ -27,6 +29,7 @@ class Parser:
         """
         attempts = len(READERS.get(path.suffix.lower(), ())) or 1
         for attempt in range(attempts):
+            self.expected_pages = None
             request: dict[str, object] = {"path": str(path.resolve()), "attempt": attempt, "password": password}
             pages = 0
             try:
@@ -40,12 +43,16 @@ class Parser:
 
     def _bounded(self, request: dict[str, object], wanted: Callable[[], bool] | None) -> Iterator[str]:
         """The child's pages, as far as they are a document's and no bomb's."""
-        chars = 0
-        for number, answer in enumerate(self._child.ask(request, wanted), start=1):
+        chars = pages = 0
+        for answer in self._child.ask(request, wanted):
+            if "pages" in answer:
+                self.expected_pages = answer["pages"]
+                continue
             chars += len(answer["page"])
+            pages += 1
             if chars > MAX_FILE_CHARS:
                 raise DocumentError("too_much_text")
-            if number > MAX_PAGES:
+            if pages > MAX_PAGES:
                 raise DocumentError("too_many_pages", pages=MAX_PAGES)
             yield answer["page"]
 

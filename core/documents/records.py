@@ -24,10 +24,11 @@ class StoredDocument:
     state: State
     reason: Reason | None
     done: int  # pages while parsing, passages while embedding
-    total: int  # passages while embedding
+    total: int  # of the same; 0 where it is not known yet
     pages: int
     chunks: int
     again: bool = False  # to be read and embedded anew, also when its content is known
+    about: bool = False  # `total` is an estimate
 
 
 @dataclass(frozen=True)

@@ -2,114 +2,30 @@
 
 A *content* is what a file holds, known by its SHA-256; a *document* is a name in the folder that shows a
 content. Two names of one content share its pages, chunks and vectors. Knows nothing of FAISS, Tantivy, files
-or models. Safe for several threads and processes: every operation is one short transaction of its own.
+or models. Safe for several threads and processes: every operation is one short transaction of its own (see
+`database`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from core.documents.chunking import Chunk
+from core.documents.database import Database
 from core.documents.events import Reason
 from core.documents.records import Passage, State, StoredChunk, StoredDocument, Trashed
-from core.errors import DocumentError
-
-SCHEMA_VERSION = 1
-_BUSY_SECONDS = 30.0
 
 Vectors = npt.NDArray[np.float32]
 
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE contents (  -- ids, here and of chunks, are never used again: no derived index can name the wrong one
-    id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL UNIQUE, pages INTEGER NOT NULL, chunks INTEGER NOT NULL,
-    embedder TEXT NOT NULL, vectors BLOB NOT NULL  -- float16, (windows, dim), rows in the order of chunk ids
-);
-CREATE TABLE pages (
-    sha256 TEXT NOT NULL REFERENCES contents (sha256) ON DELETE CASCADE, number INTEGER NOT NULL, text TEXT NOT NULL,
-    PRIMARY KEY (sha256, number)
-) WITHOUT ROWID;
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    sha256 TEXT NOT NULL REFERENCES contents (sha256) ON DELETE CASCADE,
-    page INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, language TEXT NOT NULL,
-    windows INTEGER NOT NULL,  -- vectors of this chunk: several where it is longer than the embedder reads
-    tokens INTEGER NOT NULL    -- as the embedder counts them
-);
-CREATE INDEX chunks_of_content ON chunks (sha256);
-CREATE TABLE documents (
-    source TEXT PRIMARY KEY,  -- path below the folder, with /
-    sha256 TEXT,              -- the content that search shows; NULL before the first one is ready
-    file_sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL,
-    state TEXT NOT NULL, reason TEXT, done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
-    again INTEGER NOT NULL DEFAULT 0  -- read and embed it anew, also when its content is known
-) WITHOUT ROWID;
-CREATE INDEX documents_of_content ON documents (sha256);
-CREATE TABLE trash (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, path TEXT NOT NULL);
-"""
 
-
-class Store:
+class Store(Database):
     """The store of one data folder; made when it does not exist."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        with self._transaction(write=True) as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _SCHEMA.split(";\n"):
-                    db.execute(statement)
-                db.execute("INSERT INTO meta VALUES ('identity', ?)", (uuid.uuid4().hex,))
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
-                raise DocumentError("store_version", path=str(path))
-        # The last connection to leave writes SQLite's log back into the file: 17 ms after each transaction, 0.2 with
-        # one that stays.
-        self._staying = sqlite3.connect(path, check_same_thread=False)
-        self._staying.execute("SELECT count(*) FROM meta").fetchone()
-
-    def close(self) -> None:
-        """Let the file go. The store can be used on, at its slower pace."""
-        self._staying.close()
-
-    @contextlib.contextmanager
-    def _transaction(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
-        """A connection of its own for one transaction: opening costs 0.1 ms and no thread has to share."""
-        db = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
-        try:
-            db.row_factory = sqlite3.Row
-            db.execute("PRAGMA foreign_keys = ON")
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            yield db
-            db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                raise DocumentError("disk_full") from error
-            raise
-        except sqlite3.DatabaseError as error:
-            if type(error) is not sqlite3.DatabaseError:  # the subclasses are bugs, or another program's lock
-                raise
-            raise DocumentError("store_damaged", path=str(self._path)) from error
-        finally:
-            db.close()  # rolls back what was not committed
-
-    @property
-    def identity(self) -> str:
-        """Of this very file: an index derived from another store, with the same ids, is not this one's."""
-        identity = self.note("identity")
-        assert identity is not None  # written with the schema
-        return identity
 
     # Documents.
 
@@ -175,12 +91,20 @@ class Store:
             db.execute("UPDATE documents SET state = 'queued' WHERE state = 'indexed' AND sha256 IN"
                        " (SELECT sha256 FROM contents WHERE embedder <> ?)", (embedder,))
 
-    def set_progress(self, source: str, state: State, done: int = 0, total: int = 0) -> bool:
-        """Note how far the work on a document has come; False when it is not wanted any more: removed, cancelled."""
+    def set_progress(self, source: str, state: State, done: int = 0, total: int = 0, *, about: bool = False) -> bool:
+        """Note how far the work on a document has come; False when it is not wanted any more: removed, cancelled.
+        `about`: the total is an estimate."""
         with self._transaction(write=True) as db:
             return db.execute(
-                "UPDATE documents SET state = ?, done = ?, total = ? WHERE source = ?"
-                " AND state IN ('queued', 'parsing', 'embedding')", (state, done, total, source)).rowcount > 0
+                "UPDATE documents SET state = ?, done = ?, total = ?, about = ? WHERE source = ?"
+                " AND state IN ('queued', 'parsing', 'embedding')", (state, done, total, about, source)).rowcount > 0
+
+    def contents_of_others(self, embedder: str) -> list[str]:
+        """Contents, by hash, that some document shows and that have vectors of another embedder."""
+        with self._transaction() as db:
+            rows = db.execute("SELECT DISTINCT sha256 FROM documents JOIN contents USING (sha256) WHERE chunks > 0"
+                              " AND embedder <> ? ORDER BY contents.id", (embedder,)).fetchall()
+        return [row["sha256"] for row in rows]
 
     def fail(self, source: str, file_sha256: str, reason: Reason) -> None:
         """Nothing new of this file can be shown; what was shown before under its name stays. Nothing happens when the
@@ -334,7 +258,7 @@ class Store:
         with self._transaction() as db:
             return {row["language"] for row in db.execute("SELECT DISTINCT language FROM chunks")}
 
-    # Trash and notes.
+    # Trash.
 
     def add_trash(self, source: str, path: Path) -> Trashed:
         with self._transaction(write=True) as db:
@@ -351,16 +275,6 @@ class Store:
     def forget_trash(self, trash_id: int) -> None:
         with self._transaction(write=True) as db:
             db.execute("DELETE FROM trash WHERE id = ?", (trash_id,))
-
-    def note(self, key: str) -> str | None:
-        with self._transaction() as db:
-            row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row["value"] if row else None
-
-    def set_note(self, key: str, value: str) -> None:
-        with self._transaction(write=True) as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
 
 _SELECT_DOCUMENT = (
     "SELECT documents.*, coalesce(contents.pages, 0) AS pages, coalesce(contents.chunks, 0) AS chunks"
@@ -381,7 +295,7 @@ def _document(row: sqlite3.Row) -> StoredDocument:
     reason = Reason(*json.loads(row["reason"])) if row["reason"] else None
     return StoredDocument(row["source"], row["sha256"], row["file_sha256"], row["size_bytes"], row["modified_ns"],
                           row["state"], reason, row["done"], row["total"], row["pages"], row["chunks"],
-                          bool(row["again"]))
+                          bool(row["again"]), bool(row["about"]))
 
 
 def _drop_orphans(db: sqlite3.Connection) -> None:

@@ -69,6 +69,15 @@ def test_progress_shows_while_a_document_is_read_and_indexed() -> None:
     assert plural("en", "documents.pages", 40) in table("en", [document(state="parsing", done=40)])
     html = table("en", [document(state="embedding", done=16, total=64)])
     assert 'max="64" value="16"' in html and "16/64" in html
+    assert "40/90" in table("en", [document(state="parsing", done=40, total=90)])
+
+
+@both_languages
+def test_a_total_that_is_judged_says_so(language: str) -> None:
+    html = table(language, [document(state="embedding", done=16, total=340, about=True)])
+    assert ">16/≈340<" in html
+    assert translate(language, "documents.progress_passages_about", done=16, total="≈340").replace("≈", "") in html
+    assert plural(language, "documents.passages", 16) in table(language, [document(state="embedding", done=16)])
 
 
 def test_figures_are_shown_once_they_are_known() -> None:

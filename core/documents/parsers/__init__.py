@@ -6,6 +6,7 @@ time, memory and the whole file (see `parsing`) and nothing of what becomes of t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,11 +14,11 @@ from core.documents.parsers.csv import read_csv
 from core.documents.parsers.docx import read_docx
 from core.documents.parsers.html import read_html
 from core.documents.parsers.pages import clean_text
-from core.documents.parsers.pdf import read_pdf, read_pdf_again
+from core.documents.parsers.pdf import count_pdf_pages, read_pdf, read_pdf_again
 from core.documents.parsers.plain import read_text
 from core.errors import DocumentError
 
-__all__ = ["READERS", "SUFFIXES", "clean_text", "read_pages"]
+__all__ = ["READERS", "SUFFIXES", "clean_text", "count_pages", "read_pages"]
 
 PageReader = Callable[..., Iterator[str]]
 
@@ -32,6 +33,8 @@ READERS: dict[str, tuple[PageReader, ...]] = {
     ".md": (read_text,),
 }
 SUFFIXES = tuple(READERS)
+# Formats that tell how many pages they have before these are read.
+_COUNTERS: dict[str, Callable[..., int]] = {".pdf": count_pdf_pages}
 # Their readers take a `password`; the other formats are read without.
 _WITH_PASSWORD = frozenset({".pdf"})
 # Another reader would say no more about these.
@@ -57,3 +60,13 @@ def read_pages(path: Path, attempt: int = 0, password: str | None = None) -> Ite
             if started or error.code in _FINAL:
                 raise
     yield from readers[-1](path, **options)
+
+
+def count_pages(path: Path, password: str | None = None) -> int | None:
+    """How many pages will be read, where the format tells before; None otherwise, and for a file that cannot be opened:
+    reading it will say why."""
+    suffix = path.suffix.lower()
+    if suffix in _COUNTERS:
+        with contextlib.suppress(DocumentError):
+            return _COUNTERS[suffix](path, **({"password": password} if suffix in _WITH_PASSWORD else {}))
+    return None

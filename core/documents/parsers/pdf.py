@@ -27,6 +27,12 @@ def read_pdf(path: Path, password: str | None = None) -> Iterator[str]:
             yield _pdfium_page_text(document, number)
 
 
+def count_pdf_pages(path: Path, password: str | None = None) -> int:
+    """How many pages pdfium counts, in some milliseconds: none is read. Raises DocumentError as `read_pdf` does."""
+    with open_pdf(path, password) as document:
+        return len(document)
+
+
 def open_pdf(path: Path, password: str | None = None) -> pdfium.PdfDocument:
     """A document of pdfium, which the caller closes; the password is used where one is needed. Raises DocumentError as
     `read_pdf` does."""

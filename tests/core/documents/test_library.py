@@ -21,6 +21,7 @@ from core.documents.events import (
     Indexed,
     Missing,
     NoText,
+    Parsing,
     Removed,
     Skipped,
     Summary,
@@ -625,3 +626,68 @@ def test_a_file_replaced_by_a_broken_one_keeps_what_it_showed(shelf: Shelf) -> N
     assert [passage.text for passage in shelf.store.passages("a.pdf", 0, 9)] == ["El faro mide 69 metros."]
     shelf.library.remove("a.pdf")
     assert not shelf.store.shown_contents()
+
+
+def test_what_a_failed_or_cancelled_document_shows_is_embedded_by_another_embedder_too(shelf: Shelf) -> None:
+    write_pdf(shelf.docs / "failed.pdf", ["El faro mide 69 metros."])
+    write_files(shelf.docs, {"cancelled.txt": "La torre mide 70 metros."})
+    shelf.run()
+    (shelf.docs / "failed.pdf").write_bytes(b"%PDF-1.4 broken")
+    shelf.run()
+    shelf.library.reindex("cancelled.txt")
+    shelf.library.cancel("cancelled.txt")
+    states = {"cancelled.txt": "cancelled", "failed.pdf": "failed"}
+    other = with_other_embedder(shelf)
+    other.run()
+    assert other.states() == states
+    assert len(other.store.shown_contents("other")) == 2
+    assert [passage.windows for passage in other.store.passages("failed.pdf", 0, 9)] == [2]
+    embedded = other.embedder.texts
+    other.run()
+    assert other.embedder.texts == embedded
+
+
+# How far the work has come.
+
+
+def progress(shelf: Shelf) -> list[Embedding]:
+    return [event for event in shelf.library.run() if isinstance(event, Embedding)]
+
+
+def test_the_total_of_a_long_pdf_is_judged_by_its_pages_until_it_is_read(shelf: Shelf) -> None:
+    page = "\n".join(["El faro mide sesenta y nueve metros y se ve desde muy lejos en noches claras."] * 30)
+    write_pdf(shelf.docs / "long.pdf", [page] * 150)
+    events = progress(shelf)
+    exact = events[-1].total
+    estimates = [event for event in events if event.about]
+    assert estimates and not events[-1].about
+    assert {event.total for event in estimates} == {exact}  # its pages are all alike
+    assert [event.done for event in events] == sorted(event.done for event in events)
+    assert shelf.store.documents()[0].chunks == exact
+
+
+def test_pages_are_counted_before_they_are_read(shelf: Shelf) -> None:
+    write_pdf(shelf.docs / "scan.pdf", [""] * 45)
+    read = [(event.pages, event.total) for event in shelf.library.run() if isinstance(event, Parsing)]
+    assert {(20, 45), (40, 45)} <= set(read)
+
+
+def test_no_total_is_promised_of_a_file_whose_end_nobody_knows(shelf: Shelf) -> None:
+    rows = "".join(f"{number},{'palabra ' * 20}\n" for number in range(3000))
+    write_files(shelf.docs, {"table.csv": f"número,texto\n{rows}", "long.md": "palabra " * 30_000})
+    events = progress(shelf)
+    table = [event for event in events if event.source == "table.csv"]
+    assert table[0].total == 0 and table[0].about
+    assert table[-1].total == shelf.store.documents()[1].chunks and not table[-1].about
+    one_page = {(event.total, event.about) for event in events if event.source == "long.md"}
+    assert one_page == {(shelf.store.documents()[0].chunks, False)}
+
+
+def test_the_table_sees_the_same_progress_as_the_terminal(shelf: Shelf) -> None:
+    page = "\n".join(["El faro mide sesenta y nueve metros y se ve desde muy lejos en noches claras."] * 30)
+    write_pdf(shelf.docs / "long.pdf", [page] * 150)
+    for event in shelf.library.run():
+        if isinstance(event, Embedding):
+            document = shelf.store.documents()[0]
+            assert (document.state, document.done, document.total, document.about) == (
+                "embedding", event.done, event.total, event.about)

@@ -83,3 +83,10 @@ def test_nothing_is_promised_where_nothing_is_known() -> None:
 def test_what_is_left_of_a_thousand_documents_is_told_at_once() -> None:
     documents = [document(f"{number}.txt", "queued" if number else "indexed", chunks=1) for number in range(5000)]
     assert passages_left(documents) == 4999
+
+
+def test_what_is_left_of_a_document_without_a_total_is_judged_by_its_size() -> None:
+    ready = [document("a.csv", "indexed", 1000, chunks=10)]
+    assert passages_left([*ready, document("b.csv", "embedding", 9000, done=20)]) == 70
+    assert passages_left([*ready, document("b.csv", "embedding", 1000, done=20)]) == 0
+    assert passages_left([document("b.csv", "embedding", 1000, done=20)]) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -187,8 +189,6 @@ def test_another_embedder_gets_its_own_vectors_beside_the_old_ones(store: Store)
 
 
 def test_a_store_of_a_later_version_is_left_alone(store: Store, tmp_path: Path) -> None:
-    import sqlite3
-
     path = tmp_path / "data" / "store.sqlite3"
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
@@ -226,3 +226,37 @@ def test_notes_and_trash_are_remembered(store: Store, tmp_path: Path) -> None:
     assert store.trash() == [second, first]
     store.forget_trash(second.id)
     assert store.trash() == [first]
+
+
+DOCUMENTS_1 = """
+CREATE TABLE documents (
+    source TEXT PRIMARY KEY,  -- path below the folder, with /
+    sha256 TEXT,              -- the content that search shows; NULL before the first one is ready
+    file_sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL,
+    state TEXT NOT NULL, reason TEXT, done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
+    again INTEGER NOT NULL DEFAULT 0  -- read and embed it anew, also when its content is known
+) WITHOUT ROWID
+"""
+
+
+def test_a_store_of_the_version_before_is_brought_up_to_this_one(tmp_path: Path) -> None:
+    path = tmp_path / "taller.sqlite3"
+    first = Store(path)
+    add_document(first, "a.txt", "aa", ["uno"])
+    first.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("ALTER TABLE documents RENAME TO newer")
+        db.execute(DOCUMENTS_1)
+        db.execute("INSERT INTO documents SELECT source, sha256, file_sha256, size_bytes, modified_ns, state, reason,"
+                   " done, total, again FROM newer")
+        db.execute("DROP TABLE newer")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    brought = Store(path)
+    assert list(found(brought).values()) == [("a.txt", "uno")]
+    brought.queue("a.txt", "bb", 10, 2)
+    assert brought.set_progress("a.txt", "embedding", 1, 9, about=True)
+    document = brought.document("a.txt")
+    assert document is not None and document.about
+    brought.close()
+    Store(path).close()
