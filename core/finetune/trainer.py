@@ -242,7 +242,7 @@ def describe(trainer: Any, rows: Rows, config: TrainConfig, base: Base, chosen: 
     column = trainer.train_dataset["seq_lengths" if packed else "input_ids"]
     lengths = [length for row in column for length in row] if packed else [len(row) for row in column]
     in_4bit, other = weight_bytes(trainer.model)
-    batches = -(-len(column) // config.batch_size)
+    batches = -(-len(column) // (config.batch_size * trainer.args.world_size))
     return {
         "total_steps": -(-batches // config.gradient_accumulation) * config.epochs,
         "rows": len(rows.training) + len(rows.held_out),
