@@ -214,6 +214,7 @@ class Answering:
         choice = await self._choice(session.options.picked)
         turn.model = f"{choice.status.engine}|{choice.status.model}"
         await asyncio.to_thread(self._workshop.background.wait_until_ready)
+        await self._first_documents()
         await self._searchable(dropped)
         person = request.username or str(request.session_hash)
         events = answer(turn.question, history_of(session.turns[:-1]), CollectionLibrary(self._workshop.collection),
@@ -225,6 +226,19 @@ class Answering:
 
     async def _is_foreign(self, question: str) -> bool:
         return await asyncio.to_thread(self._workshop.collection.is_foreign, question)
+
+    async def _first_documents(self) -> None:
+        """Wait until a document can be found, where there will be one: nobody wants to hear that there are none while
+        the first is being read."""
+        background, store = self._workshop.background, self._workshop.collection.store
+        while not background.warm.is_set() and background.error is None:  # noqa: ASYNC110 - as below
+            await asyncio.sleep(_POLL_SECONDS)
+        waited = False
+        while await asyncio.to_thread(lambda: bool(store.pending()) and not store.shown_contents()):
+            waited = True
+            await asyncio.sleep(_POLL_SECONDS)
+        if waited:
+            await asyncio.to_thread(self._workshop.collection.searcher.sync)
 
     async def _searchable(self, sources: list[str]) -> None:
         """Wait until these documents are found, or have failed."""

@@ -23,6 +23,8 @@ const openDrawer = (name, from) => {
   const panel = $(panels[name]);
   panel?.setAttribute('role', 'dialog');
   panel?.setAttribute('aria-label', from?.getAttribute('aria-label') || from?.title || from?.textContent.trim());
+  const folded = from?.dataset?.unfold && document.getElementById(from.dataset.unfold)?.querySelector('button');
+  if (folded && !folded.classList.contains('open')) folded.click();
   setTimeout(() => panel?.querySelector('.drawer-close, button, input, textarea')?.focus(), 60);
 };
 const closeDrawer = () => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -109,7 +110,7 @@ class ChatSettings:
             return [gr.skip()] * 6
         note = notices_html(Notice(translate(language, status.note, **status.note_values))) if status.note else ""
         return [now, engine_pill(language, status, warming_up), self._models(language, picked),
-                self._think(language, session), note, note]
+                self._think(language, session), note, note + _models_button(language) if note else ""]
 
     def _models(self, language: str, picked: str) -> Any:
         """Every model that can be picked, an engine's together; one that was picked stays, also when it is gone."""
@@ -140,6 +141,12 @@ class ChatSettings:
         levels = model.think_levels if model is not None else ()
         words = [("", translate(language, "chat.think_default"))]
         return words + [(level, translate(language, f"chat.think_{level}")) for level in levels]
+
+
+def _models_button(language: str) -> str:
+    """The way from a note about the engine to where a model is had."""
+    return (f'<button type="button" class="notice-button" data-drawer="models" data-unfold="embedded-models">'
+            f'{escape(translate(language, "chat.get_model"))}</button>')
 
 
 def _automatic(language: str, choice: Choice) -> str:

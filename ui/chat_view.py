@@ -76,7 +76,8 @@ def _options(language: str, turn: Turn) -> list[dict[str, str]]:
     """The buttons below an answer; gradio shows those of the last one."""
     if turn.state == "failed" and turn.question:
         return [{"value": RETRY, "label": translate(language, "chat.try_again")}]
-    if any(key == "chat.nothing_no_match" for key, _ in turn.notes):
+    has_model = not turn.model.startswith("passages|")
+    if has_model and any(key == "chat.nothing_no_match" for key, _ in turn.notes):
         return [{"value": FREE, "label": translate(language, "chat.answer_freely")}]
     return []
 

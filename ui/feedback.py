@@ -14,6 +14,7 @@ from ui.i18n import LANGUAGES, choose_language, explain, plural, texts, translat
 
 LANGUAGE_COOKIE = "taller_language"
 _PREFIX = "ui_"
+_COMMAND = re.compile(r"`([^`]+)`")  # what is to be typed, in a sentence of the locales
 # How a handler is wired: without a spinner over what it fills, unknown to the API, as many at a time as there are.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
@@ -69,7 +70,7 @@ def notices_html(*notices: Notice) -> str:
     """Feedback as HTML; screen readers are told of errors at once."""
     return "".join(
         f'<div class="notice {notice.kind}" role="{"alert" if notice.kind == "error" else "status"}">'
-        f"{escape(notice.text)}</div>"
+        + _COMMAND.sub(r"<code>\1</code>", escape(notice.text)) + "</div>"
         for notice in notices)
 
 

@@ -90,6 +90,8 @@ def test_an_answer_that_is_not_in_the_documents_offers_what_the_model_knows(lang
     message = turn_messages(language, turn, 0)[-1]
     assert message["content"] == said(language, "chat.nothing_no_match")
     assert [option["value"] for option in message["options"]] == [FREE]
+    turn.model = "passages|"  # no model that could know it
+    assert not turn_messages(language, turn, 0)[-1].get("options")
 
 
 def test_an_empty_answer_says_so() -> None:

@@ -69,6 +69,7 @@ def test_notices_escape_their_text_and_tell_screen_readers_of_errors_at_once() -
     assert "<script" not in html
     assert 'class="notice error" role="alert"' in html and 'class="notice done" role="status"' in html
     assert notices_html() == ""
+    assert "run <code>ollama pull &lt;m&gt;</code>." in notices_html(Notice("run `ollama pull <m>`."))
 
 
 def test_an_errors_notice_names_what_it_is_about() -> None:
