@@ -20,8 +20,10 @@ MAX_SENTENCE_CHARS = 400  # a table without a full stop is one "sentence": it is
 # Chosen on 24 XQuAD articles in both languages, the right paragraph beside two others: 90% (English) and 87%
 # (Spanish) of the answers stand in 1.65 quoted sentences. Other values around these change a percent or two.
 WORTH_OF_BEST = 0.5  # a further sentence must score so much of the best one's score
-FRAGMENT_WORTH = 0.7  # headings, and pieces cut at a chunk's edge
+FRAGMENT_WORTH = 0.7  # pieces cut at a chunk's edge
+HEADING_WORTH = 0.5  # it names what the sentence after it tells
 MIN_WORDS = 5  # fewer make a heading
+MAX_HEADING_WORDS = 12  # and so do a few more without a mark at their end
 NUMBER_WORTH = 1.3  # a number in a sentence, when the question asks for one
 PASSAGE_DECAY = 0.06  # the search's own order counts a little
 
@@ -77,17 +79,21 @@ class PassagesEngine:
 
 def best_sentences(question: str, passages: Sequence[Passage]) -> list[Quote]:
     """At most three quotes, best first; the first passage's first sentence when no word is shared."""
-    candidates: dict[str, tuple[Quote, float]] = {}
+    candidates: dict[str, tuple[Quote, str, float]] = {}
     for position, passage in enumerate(passages):
+        heading = ""
         for sentence in split_sentences(passage.text):
-            # Chunks overlap: a sentence in two passages is quoted from the better one.
+            # Chunks overlap: a sentence in two passages is quoted from the better one. The sentence after a heading is
+            # read with it, for it often tells what the heading names without naming it again.
             quote = Quote(sentence, passage.number)
-            candidates.setdefault(folded(sentence), (quote, 1 - PASSAGE_DECAY * position))
+            read = f"{heading} {sentence}"
+            candidates.setdefault(folded(sentence), (quote, read, 1 - PASSAGE_DECAY * position))
+            heading = sentence if _is_heading(sentence) else ""
     if not candidates:
         return []
-    quotes = [quote for quote, _ in candidates.values()]
-    relevances = _relevances(folded(question), [quote.sentence for quote in quotes])
-    scores = [score * worth for score, (_, worth) in zip(relevances, candidates.values(), strict=True)]
+    quotes = [quote for quote, _, _ in candidates.values()]
+    relevances = _relevances(folded(question), [(quote.sentence, read) for quote, read, _ in candidates.values()])
+    scores = [score * worth for score, (_, _, worth) in zip(relevances, candidates.values(), strict=True)]
     order = sorted(range(len(quotes)), key=lambda index: -scores[index])
     best = scores[order[0]]
     if best == 0:
@@ -111,10 +117,11 @@ def folded(text: str) -> str:
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
-def _relevances(question: str, sentences: Sequence[str]) -> list[float]:
-    """For each sentence, the share of the question's words in it, 0 to 1, rare words weighing more (idf)."""
+def _relevances(question: str, sentences: Sequence[tuple[str, str]]) -> list[float]:
+    """For each sentence, the share of the question's words in what is read with it, 0 to 1, rare words weighing more
+    (idf)."""
     asked = _content_words(question)
-    told = [_content_words(folded(sentence)) for sentence in sentences]
+    told = [_content_words(folded(read)) for _, read in sentences]
     matches = [[_best_match(word, words) for word in asked] for words in told]
     counts = [sum(1 for row in matches if row[column] > 0) for column in range(len(asked))]
     weights = [math.log(1 + len(sentences) / count) if count else 0.0 for count in counts]
@@ -123,9 +130,11 @@ def _relevances(question: str, sentences: Sequence[str]) -> list[float]:
         return [0.0] * len(sentences)
     wants_number = ASKS_FOR_A_NUMBER.search(question) is not None
     relevances = []
-    for sentence, row in zip(sentences, matches, strict=True):
+    for (sentence, _), row in zip(sentences, matches, strict=True):
         score = sum(weight * match for weight, match in zip(weights, row, strict=True)) / total
-        if _is_fragment(sentence):
+        if _is_heading(sentence):
+            score *= HEADING_WORTH
+        elif _begins_small(sentence):
             score *= FRAGMENT_WORTH
         if wants_number and any(character.isdigit() for character in sentence):
             score *= NUMBER_WORTH
@@ -155,6 +164,11 @@ def _likeness(word: str, other: str) -> float:
     return shared / longer if shared >= 4 and shared >= 0.55 * longer else 0.0
 
 
-def _is_fragment(sentence: str) -> bool:
+def _begins_small(sentence: str) -> bool:
     first = next((character for character in sentence if character.isalnum()), "")
-    return first.islower() or len(sentence.split()) < MIN_WORDS
+    return first.islower()
+
+
+def _is_heading(sentence: str) -> bool:
+    words = len(sentence.split())
+    return words < MIN_WORDS or (words <= MAX_HEADING_WORDS and sentence.rstrip()[-1:].isalnum())

@@ -130,3 +130,9 @@ def test_most_answers_of_xquad_stand_in_the_quotes(language: str, least: float) 
                 found += any(expected in folded(quote.sentence) for quote in quotes)
                 total += 1
     assert found / total >= least
+
+
+def test_the_sentence_after_a_heading_answers_what_the_heading_names() -> None:
+    text = "9. Where everything is stored\n\nYour files are in mis_documentos. The index can be made again."
+    [first, *_] = best_sentences("Where is everything stored?", (Passage(1, text),))
+    assert first.sentence == "Your files are in mis_documentos."
