@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -46,6 +47,13 @@ class Switching:
     async def new(self, query: str, session: Session, request: gr.Request) -> Update:
         """An empty conversation."""
         session.clear()
+        return await self._everything(session, request, query)
+
+    async def talk_to(self, picked: str, query: str, session: Session, request: gr.Request) -> Update:
+        """An empty conversation with a model of the reader's choice, "engine|model", which may say what it knows
+        itself."""
+        session.clear()
+        session.options = replace(session.options, picked=picked, strict=False)
         return await self._everything(session, request, query)
 
     def earlier(self, session: Session, request: gr.Request) -> Update:

@@ -4,6 +4,7 @@ Layout first, then what each part does."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -25,7 +26,18 @@ from ui.workshop import Workshop
 EXAMPLES = 3
 
 
-def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, engine_note: gr.HTML) -> None:
+@dataclass(frozen=True)
+class Door:
+    """How another tab opens a conversation here: `Switching.talk_to` takes `inputs` after the model and gives what
+    `shown` shows; what is `running` must be cancelled for it."""
+
+    switching: Switching
+    inputs: list[Any]
+    shown: list[Any]
+    running: list[Any]
+
+
+def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, engine_note: gr.HTML) -> Door:
     """Lay out the tab and wire it; `pill` is the header's line about the engine, `engine_note` what is to say of it."""
     session = gr.State(Session(options=AnswerOptions(top_k=workshop.settings.top_k)))
     with gr.Row(elem_id="chat"):
@@ -65,13 +77,13 @@ def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, e
     fields = build_drawer(model)
     download = html_block(elem_id="download", js_on_load=chat_script.DOWNLOAD)
     parts = Parts(box, chatbot, sources, view, meter, bar, listed, welcome, earlier, spoken, fields.strict)
-    _wire(workshop, page, session, parts, fields, find, new, examples, download, settings_button)
     _wire_engine(workshop, timer, session, pill, fields, [engine_note, hint])
+    return _wire(workshop, page, session, parts, fields, find, new, examples, download, settings_button)
 
 
 def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, fields: SettingsParts,
           find: gr.Textbox, new: gr.Button, examples: list[gr.Button], download: gr.HTML,
-          settings_button: gr.Button) -> None:
+          settings_button: gr.Button) -> Door:
     evidence = Evidence(workshop.previewer)
     conversations = ConversationList(workshop.conversations)
     settings = ChatSettings(workshop)
@@ -104,6 +116,7 @@ def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, 
               fields.system, session]
     for field in fields.all():
         field.input(settings.choose, chosen, None, trigger_mode="always_last", **QUIET)
+    return Door(switching, [find, session], everything, running)
 
 
 def _wire_engine(workshop: Workshop, timer: gr.Timer, session: gr.State, pill: gr.HTML, fields: SettingsParts,

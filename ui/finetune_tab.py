@@ -1,142 +1,205 @@
-"""The Fine-tune tab: examples in, a run started, its curve and log as it goes. Layout first, then events."""
+"""The Fine-tune tab: examples, model and verdict at the left, the run at the right, all runs below.
+
+Layout first, then how its parts hang together; what they do stands in the modules of each part.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from core.errors import AppError
-from core.finetune.config import TrainConfig
-from core.finetune.dataset import read_dataset
-from core.finetune.run import Run
-from ui.feedback import QUIET, Notice, both, error_notice, html_block, label, language_of, notices_html
-from ui.finetune_view import curve, dataset_summary, run_status
-from ui.i18n import translate
-from ui.terminal_train import sample_dataset
+from ui import finetune_script
+from ui.documents_script import BUTTONS
+from ui.feedback import QUIET, both, html_block, label
+from ui.finetune_again import AgainEvents
+from ui.finetune_ask import AskEvents
+from ui.finetune_dataset import MAPPED, DatasetEvents, Examples
+from ui.finetune_form import Form, build_form
+from ui.finetune_runs import PARTS, RunEvents, Seen
+from ui.finetune_start import Shown, StartEvents
 from ui.workshop import Workshop
 
-_SUGGESTED_MODELS = ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-1.7B", "openai/gpt-oss-20b")
-# Follows the end of the log as it grows, unless the reader has scrolled up.
-_FOLLOW = """
-let following = true;
-const log = () => element.querySelector('pre');
-element.addEventListener('scroll', () => {
-  const box = log();
-  if (box) following = box.scrollHeight - box.scrollTop - box.clientHeight < 24;
-}, true);
-const follow = () => { const box = log(); if (box && following) box.scrollTop = box.scrollHeight; };
-watch('value', follow);
-follow();
-"""
+
+@dataclass(frozen=True)
+class DatasetParts:
+    drop: gr.File
+    sample: gr.Button
+    summary: gr.HTML
+    skip_bad: gr.Checkbox
+    columns: gr.Accordion
+    pickers: list[gr.Dropdown]
+    lengths: gr.HTML
+    preview: gr.HTML
+
+    def taken(self) -> list[Any]:
+        """What a checked file fills, after its Examples."""
+        return [self.summary, self.skip_bad, self.columns, *self.pickers]
 
 
-def build(workshop: Workshop, timer: gr.Timer) -> None:
-    """Lay out the tab and wire it."""
-    events = FinetuneEvents(workshop)
-    seen = gr.State("")
-    dataset = gr.State("")
+@dataclass(frozen=True)
+class StartParts:
+    form: Form
+    chips: gr.HTML
+    verdict: gr.HTML
+    start: gr.Button
+    notices: gr.HTML
+
+
+@dataclass(frozen=True)
+class Talk:
+    """The button that opens the chat, and how to tell which run it is about."""
+
+    button: gr.Button
+    notices: gr.HTML
+    shown: gr.State
+    events: RunEvents
+
+
+@dataclass(frozen=True)
+class RunParts:
+    """Named as PARTS names them, and what goes with them."""
+
+    card: gr.HTML
+    curve: gr.HTML
+    result: gr.HTML
+    log: gr.HTML
+    runs: gr.HTML
+    stop: gr.Button
+    resume: gr.Button
+    talk: gr.Button
+    panel: gr.Column
+    notices: gr.HTML
+    question: gr.Textbox
+    ask: gr.Button
+    answers: gr.HTML
+    download: gr.HTML
+
+    def drawn(self) -> list[Any]:
+        return [getattr(self, name) for name in PARTS]
+
+
+def build(workshop: Workshop, timer: gr.Timer, page: gr.Blocks) -> Talk:
+    """Lay out the tab and wire it. What opens the chat on a run is for the page to wire."""
+    shown = gr.State(Shown())
     with gr.Row(elem_classes="finetune-row"):
-        with gr.Column(scale=2, min_width=300):
+        with gr.Column(scale=2, min_width=300, elem_id="new-run"):
             html_block(f'<p class="intro">{both("finetune.intro")}</p>')
-            drop = gr.File(label=label("finetune.drop"), file_count="single", height=130, elem_id="drop-dataset")
-            sample = gr.Button(label("finetune.use_sample"), size="sm", elem_id="use-sample")
-            summary = html_block(elem_id="dataset-summary")
-            model = gr.Dropdown(label=label("finetune.base_model"), info=label("finetune.base_model_info"),
-                                choices=list(_SUGGESTED_MODELS), value=workshop.default_base_model,
-                                allow_custom_value=True, elem_id="base-model")
-            with gr.Row():
-                start = gr.Button(label("finetune.start"), variant="primary", elem_id="start-training")
-                stop = gr.Button(label("finetune.stop"), interactive=False, elem_id="stop-training")
+            dataset = _dataset_parts()
+            html_block(_heading(2, "finetune.model_title"))
+            chips = html_block(elem_id="model-chips", js_on_load=BUTTONS)
+            form = build_form(workshop.default_base_model, ())
+            html_block(_heading(3, "finetune.start_title"))
+            verdict = html_block(elem_id="verdict", js_on_load=BUTTONS)
+            start = gr.Button(label("finetune.start"), variant="primary", elem_id="start-training")
             notices = html_block(elem_id="training-notices")
-            html_block(f'<p class="hint">{both("finetune.recipe")}</p>')
-        with gr.Column(scale=3, min_width=320):
-            status = html_block(f'<div class="empty">{both("finetune.no_run")}</div>', elem_id="run-status")
-            plot = gr.LinePlot(curve(()), x="step", y="loss", label=label("finetune.loss"), height=280,
-                               x_title=" ", y_title=" ", visible=False, elem_id="loss-curve", buttons=[])
-            log = html_block("", html_template='<pre class="log" tabindex="0">${value}</pre>', js_on_load=_FOLLOW,
-                          visible=False, elem_id="training-log")
-
-    timer.tick(events.refresh, [seen], [seen, status, plot, log, start, stop], **QUIET)
-    drop.upload(events.take, [drop], [dataset, summary], api_visibility="private")
-    drop.clear(events.clear, None, [dataset, summary], **QUIET)
-    sample.click(events.take_sample, None, [drop, dataset, summary], **QUIET)
-    start.click(events.start, [dataset, model], [notices, seen], api_visibility="private")
-    stop.click(events.stop, None, [notices], **QUIET)
+        with gr.Column(scale=3, min_width=320, elem_id="the-run"):
+            run = _run_parts()
+    with gr.Column(elem_id="all-runs"):
+        listed = html_block(elem_id="runs", js_on_load=finetune_script.RUNS)
+        download = html_block(elem_id="run-download", js_on_load=finetune_script.DOWNLOAD)
+    parts = RunParts(**run, runs=listed, download=download)
+    starting = StartEvents(workshop)
+    events = RunEvents(workshop, starting)
+    start_parts = StartParts(form, chips, verdict, start, notices)
+    _wire_form(workshop, page, starting, dataset, start_parts, parts, shown)
+    _wire_runs(timer, page, events, parts, shown)
+    return Talk(parts.talk, parts.notices, shown, events)
 
 
-class FinetuneEvents:
-    """What the tab's buttons do. The run's folder is the state; the page only reads it."""
-
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
-
-    def refresh(self, seen: str, request: gr.Request) -> list[Any]:
-        """The run that goes, or the last one, when something of it changed."""
-        runs = self._workshop.runs.list()
-        if not runs:
-            return [gr.skip()] * 6
-        run = next((run for run in runs if run.alive), runs[0])
-        now = f"{language_of(request)}|{run.name}|{run.state}|{len(run.steps)}|{run.stop_asked}|{_log_size(run)}"
-        if now == seen:
-            return [gr.skip()] * 6
-        return [
-            now,
-            run_status(language_of(request), run),
-            gr.update(value=curve(run.steps), visible=bool(run.steps)),
-            gr.update(value=_escaped_log(run), visible=True),
-            gr.update(interactive=not run.alive),
-            gr.update(interactive=run.alive and not run.stop_asked),
-        ]
-
-    async def take(self, file: str | None, request: gr.Request) -> list[Any]:
-        """Check a dropped dataset line by line."""
-        return await asyncio.to_thread(self._check, file or "", language_of(request))
-
-    async def take_sample(self, request: gr.Request) -> list[Any]:
-        path = str(sample_dataset(language_of(request)))
-        return [None, *await asyncio.to_thread(self._check, path, language_of(request))]
-
-    def clear(self) -> list[str]:
-        return ["", ""]
-
-    async def start(self, dataset: str, model: str | None, request: gr.Request) -> list[Any]:
-        """Start a run; the timer shows it."""
-        language = language_of(request)
-        if not dataset:
-            return [notices_html(Notice(translate(language, "finetune.dataset_first"), "error")), gr.skip()]
-        try:
-            config = TrainConfig(model=(model or "").strip())
-            run = await asyncio.to_thread(self._workshop.runs.start, config, Path(dataset), skip_bad_rows=True)
-        except AppError as error:
-            return [notices_html(error_notice(language, error)), gr.skip()]
-        return [notices_html(Notice(translate(language, "finetune.started", name=run.name), "done")), ""]
-
-    def stop(self, request: gr.Request) -> str:
-        language = language_of(request)
-        run = self._workshop.runs.active()
-        try:
-            if run is not None:
-                self._workshop.runs.stop(run.name)
-        except AppError as error:
-            return notices_html(error_notice(language, error))
-        return notices_html(Notice(translate(language, "finetune.stopping")))
-
-    def _check(self, path: str, language: str) -> list[str]:
-        try:
-            return [path, dataset_summary(language, read_dataset(Path(path)), Path(path).name)]
-        except AppError as error:
-            return ["", notices_html(error_notice(language, error))]
+def _heading(number: int, key: str) -> str:
+    return f'<h3 class="part"><span aria-hidden="true">{number}</span>{both(key)}</h3>'
 
 
-def _log_size(run: Run) -> int:
-    path = run.folder / "log.txt"
-    return path.stat().st_size if path.exists() else 0
+def _dataset_parts() -> DatasetParts:
+    html_block(_heading(1, "finetune.dataset_title"))
+    drop = gr.File(label=label("finetune.drop"), file_count="single", height=120, elem_id="drop-dataset",
+                   file_types=[".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt"])
+    sample = gr.Button(label("finetune.use_sample"), size="sm", elem_id="use-sample")
+    summary = html_block(elem_id="dataset-summary")
+    skip_bad = gr.Checkbox(label=label("finetune.skip_bad"), value=False, visible=False, elem_id="skip-bad")
+    with gr.Accordion(label("finetune.columns"), open=False, visible=False, elem_id="columns") as columns:
+        html_block(f'<p class="hint">{both("finetune.columns_hint")}</p>')
+        with gr.Row(elem_classes="settings-row"):
+            pickers = [gr.Dropdown([("—", "")], value="", label=label(f"finetune.column_{name}"), min_width=140,
+                                   elem_id=f"column-{name}") for name in MAPPED]
+    lengths = html_block(elem_id="dataset-lengths")
+    preview = html_block(elem_id="dataset-preview", js_on_load=BUTTONS)
+    return DatasetParts(drop, sample, summary, skip_bad, columns, pickers, lengths, preview)
 
 
-def _escaped_log(run: Run) -> str:
-    from html import escape
+def _run_parts() -> dict[str, Any]:
+    card = html_block(elem_id="run-status")
+    with gr.Row(elem_classes="toolbar", elem_id="run-buttons"):
+        stop = gr.Button(label("finetune.stop"), size="md", visible=False, min_width=120, elem_id="stop-training")
+        resume = gr.Button(label("finetune.resume"), size="md", variant="primary", visible=False, min_width=120,
+                           elem_id="resume-training")
+        talk = gr.Button(label("finetune.talk"), size="md", variant="primary", visible=False, min_width=120,
+                         elem_id="talk-to-it")
+    notices = html_block(elem_id="run-notices")
+    curve = html_block(elem_id="loss-curve", js_on_load=finetune_script.CURVE)
+    result = html_block(elem_id="run-result", js_on_load=BUTTONS)
+    with gr.Column(elem_id="before-after", visible=False) as panel:
+        html_block(f'<h3>{both("finetune.before_after")}</h3><p class="hint">{both("finetune.before_after_hint")}</p>')
+        with gr.Row(elem_classes="toolbar"):
+            question = gr.Textbox(label=label("finetune.question"), placeholder=label("finetune.question"),
+                                  show_label=False, container=False, max_lines=3, max_length=4000, scale=1,
+                                  min_width=160, elem_id="both-question")
+            ask = gr.Button(label("finetune.ask_both"), size="md", scale=0, min_width=140, elem_id="ask-both")
+        answers = html_block(elem_id="both-answers")
+    log = html_block("", html_template=f'<h4>{both("finetune.log")}</h4><pre class="log" tabindex="0">${{value}}</pre>',
+                     js_on_load=finetune_script.FOLLOW, visible=False, elem_id="training-log")
+    return {"card": card, "stop": stop, "resume": resume, "talk": talk, "panel": panel, "notices": notices,
+            "curve": curve, "result": result, "log": log, "question": question, "ask": ask, "answers": answers}
 
-    return escape(run.log_tail)
+
+def _wire_form(workshop: Workshop, page: gr.Blocks, starting: StartEvents, dataset: DatasetParts, start: StartParts,
+               runs: RunParts, shown: gr.State) -> None:
+    """Whatever changes examples or model has the tokens counted; whatever changes anything, the verdict."""
+    events, examples, form = DatasetEvents(workshop), gr.State(Examples()), start.form
+    again = AgainEvents(workshop, events)
+    length, fields = form.settings["max_length"], form.inputs()
+    looked = [examples, dataset.lengths, dataset.preview]
+
+    def look(after: Any) -> None:
+        counted = after.then(events.look, [examples, form.model, length], looked, **QUIET)
+        counted.then(starting.judge, [examples, *fields], [start.verdict], **QUIET)
+
+    taken = [examples, *dataset.taken()]
+    look(dataset.drop.upload(events.take, [dataset.drop], taken, api_visibility="private"))
+    look(dataset.drop.clear(events.clear, None, taken, **QUIET))
+    look(dataset.sample.click(events.take_sample, None, [dataset.drop, *taken], **QUIET))
+    for picker in dataset.pickers:
+        look(picker.input(events.map, [examples, *dataset.pickers], taken, **QUIET))
+    look(form.model.change(starting.note, None, None, trigger_mode="always_last", **QUIET))
+    for offers in (start.chips, start.verdict):
+        offers.click(starting.take_offer, fields, fields, **QUIET)
+    look(runs.runs.select(again.again, None, [*taken, *fields, start.notices], **QUIET))
+    form.reset.click(starting.reset, None, fields[1:], **QUIET)
+    length.change(events.relimit, [examples, length], [dataset.lengths], trigger_mode="always_last", **QUIET)
+    for field in fields[1:]:
+        field.change(starting.judge, [examples, *fields], [start.verdict], trigger_mode="always_last", **QUIET)
+    dataset.preview.click(events.turn, [examples], [examples, dataset.preview], **QUIET)
+    page.load(starting.suggest, None, [start.chips], **QUIET)
+    start.start.click(starting.start, [examples, dataset.skip_bad, shown, *fields], [start.notices, shown],
+                      api_visibility="private")
+
+
+def _wire_runs(timer: gr.Timer, page: gr.Blocks, events: RunEvents, parts: RunParts, shown: gr.State) -> None:
+    """The timer shows what goes on; what the reader does is shown at once."""
+    seen = gr.State(Seen())
+    drawn = [seen, *parts.drawn()]
+    timer.tick(events.refresh, [seen, shown], drawn, **QUIET)
+    page.load(events.refresh, [seen, shown], drawn, **QUIET)
+    told = [parts.notices, shown]
+    for changed in (
+        parts.stop.click(events.stop, [shown], told, **QUIET),
+        parts.resume.click(events.resume, [shown], told, **QUIET),
+        parts.runs.click(events.act, [shown], [*told, parts.download], **QUIET),
+        parts.result.click(events.act, [shown], [*told, parts.download], **QUIET),
+    ):
+        changed.then(events.refresh, [seen, shown], drawn, **QUIET)
+    asking = AskEvents(events)
+    for asked in (parts.ask.click, parts.question.submit):
+        asked(asking.ask, [parts.question, shown], [parts.answers], trigger_mode="once", **QUIET)

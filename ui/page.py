@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui import chat_script, chat_tab, documents_tab, engines_panel, finetune_tab, models_panel
+from ui import chat_script, chat_tab, documents_tab, engines_panel, finetune_tab, finetune_talk, models_panel
 from ui.chat_settings import drawer_head
 from ui.chat_view import engine_pill
 from ui.feedback import LANGUAGE_COOKIE, both, html_block, label
@@ -43,13 +43,14 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
             engine_note = html_block(elem_id="engine-note")
             models_panel.build(workshop, timer)
             engines_panel.build(workshop, timer)
-        with gr.Tabs(selected="chat", elem_id="tabs"):
+        with gr.Tabs(selected="chat", elem_id="tabs") as tabs:
             with gr.Tab(label("tabs.documents"), id="documents", elem_id="tab-documents"):
                 documents_tab.build(workshop, timer)
             with gr.Tab(label("tabs.chat"), id="chat", elem_id="tab-chat"):
-                chat_tab.build(workshop, page, timer, pill, engine_note)
+                door = chat_tab.build(workshop, page, timer, pill, engine_note)
             with gr.Tab(label("tabs.finetune"), id="finetune", elem_id="tab-finetune"):
-                finetune_tab.build(workshop, timer)
+                talk = finetune_tab.build(workshop, timer, page)
+        finetune_talk.wire(workshop, talk, door, tabs)
     return page
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,11 @@ class LocalModel:
 
 
 def installed(settings: Settings, config: EnginesConfig) -> list[LocalModel]:
-    """All of them: the one the user set up first, then finished runs, the newest first, then downloaded ones."""
+    """All of them: the one the user set up first, then finished runs, the newest first, then downloaded ones and
+    the folders that runs were trained on."""
     found: dict[str, LocalModel] = {}
-    for model in (*_configured(config), *_runs(settings.runs_dir), *_downloaded()):
+    runs = list(_runs(settings.runs_dir))
+    for model in (*_configured(config), *runs, *_downloaded(), *_bases(runs)):
         found.setdefault(model.name, model)
     return list(found.values())
 
@@ -127,6 +129,13 @@ def _configured(config: EnginesConfig) -> Iterator[LocalModel]:
 def _runs(runs_dir: Path) -> Iterator[LocalModel]:
     for run in sorted(runs_dir.glob("*/adapter"), reverse=True):
         yield from _if_whole(run, run.parent.name)
+
+
+def _bases(runs: Iterable[LocalModel]) -> Iterator[LocalModel]:
+    """To ask a model what it said before it was tuned."""
+    for folder in dict.fromkeys(run.folder for run in runs):
+        if hub_cache() not in folder.parents:
+            yield from _if_whole(folder, str(folder))
 
 
 def _downloaded() -> Iterator[LocalModel]:

@@ -1,77 +1,68 @@
-"""A dataset and a run as HTML: every state and outcome in both languages, and text from outside that stays text."""
+"""A run as HTML: every state and outcome in both languages, and text from outside that stays text."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
-from core.finetune.config import TrainConfig
-from core.finetune.dataset import read_dataset
-from core.finetune.run import Run, State
-from ui.finetune_view import curve, dataset_summary, run_status
+from core.finetune.run import State
+from tests.ui.made_runs import HOSTILE, run, steps
+from ui.finetune_runs_view import RUNS_SHOWN, runs_table
+from ui.finetune_view import empty, run_card
 from ui.i18n import LANGUAGES, plural, translate
 
-HOSTILE = "<script>alert(1)</script>"
 both_languages = pytest.mark.parametrize("language", LANGUAGES)
-
-
-def run(state: State = "training", **values: Any) -> Run:
-    fields: dict[str, Any] = {"name": "2026-01-01-1200-m", "folder": Path("runs/2026-01-01-1200-m"),
-                              "config": TrainConfig(), "created": datetime(2026, 1, 1, 12), "plan": {}, "steps": (),
-                              "error": None, "stop_asked": False, "seconds": 0.0}
-    return Run(state=state, **{**fields, **values})
-
-
-def steps(count: int, total: int) -> tuple[dict[str, Any], ...]:
-    return tuple({"event": "step", "step": number, "total": total, "loss": 3.0 / number, "seconds": 2.0 * number,
-                  "tokens_per_second": 151.4, "memory_bytes": 1_500_000_000} for number in range(1, count + 1))
 
 
 @both_languages
 @pytest.mark.parametrize("state", get_args(State))
 def test_every_state_has_its_word_and_its_badge(language: str, state: State) -> None:
-    html = run_status(language, run(state))
-    assert f'<span class="badge {state}">{translate(language, f"finetune.state_{state}")}</span>' in html
+    word = translate(language, f"finetune.state_{state}")
+    assert f'<span class="badge {state}" role="status">{word}</span>' in run_card(language, run(state))
+
+
+@both_languages
+def test_before_the_first_run_three_steps_are_told(language: str) -> None:
+    assert empty(language).count("<li>") == 3
+
+
+@both_languages
+def test_a_run_that_was_asked_to_stop_says_so(language: str) -> None:
+    assert translate(language, "finetune.state_stopping") in run_card(language, run(stop_asked=True))
 
 
 @both_languages
 def test_before_the_first_step_it_says_what_takes_so_long(language: str) -> None:
-    assert translate(language, "finetune.loading_hint") in run_status(language, run("loading"))
-    assert translate(language, "finetune.loading_hint") not in run_status(language, run("failed"))
+    assert translate(language, "finetune.loading_hint") in run_card(language, run("loading"))
+    assert translate(language, "finetune.loading_hint") not in run_card(language, run("failed"))
 
 
 def test_progress_figures_follow_the_language() -> None:
-    html = run_status("es", run(steps=steps(4, 10)))
-    assert '<progress max="10" value="4">' in html
-    for fact in (translate("es", "finetune.step", step=4, total=10), "0,750", "151", "1,5 GB",
-                 translate("es", "finetune.time_left", time="0:12")):
+    html = run_card("es", run(steps=steps(4, 10)))
+    assert '<progress max="10" value="4"' in html
+    for fact in ("4 / 10", "0,750", "151", "1,5 GB", translate("es", "finetune.left_column"), "0:12"):
         assert fact in html
-    assert "0.750" in run_status("en", run(steps=steps(4, 10)))
-
-
-def test_a_step_without_a_loss_breaks_nothing() -> None:
-    torn = ({"event": "step", "step": 1, "total": 4, "loss": None},)
-    assert translate("en", "finetune.step", step=1, total=4) in run_status("en", run(steps=torn))
-    assert len(curve(torn)) == 0
+    assert "0.750" in run_card("en", run(steps=steps(4, 10)))
 
 
 def test_what_was_loaded_and_what_was_left_out_is_said() -> None:
-    plan = {"device": "cpu", "precision": "bf16", "dropped_rows": 1, "shortened_rows": 2}
-    html = run_status("en", run(plan=plan, steps=steps(1, 2)))
+    plan = {"device": "cpu", "precision": "bf16", "dropped_rows": 1, "shortened_rows": 2, "bytes_4bit": 3_000_000,
+            "bytes_other": 1_000_000, "matched_modules": 8, "target_modules": ["q_proj"], "packing": "leaks",
+            "missing_modules": ["k_proj"]}
+    html = run_card("en", run(plan=plan, steps=steps(1, 2)))
     assert plural("en", "finetune.dropped_rows", 1) in html and plural("en", "finetune.shortened_rows", 2) in html
-    assert translate("en", "finetune.device", device="cpu", precision="bf16") in html
+    for text in ("3.0 MB", "1.0 MB", "8 layers", "q_proj", "k_proj", translate("en", "finetune.packing_leaks")):
+        assert text in html
 
 
 @both_languages
-def test_a_failed_run_says_why_and_an_interrupted_one_where_to_look(language: str) -> None:
-    failed = run("failed", error=("train_crashed", {"reason": HOSTILE}))
-    html = run_status(language, failed)
+def test_a_failed_or_interrupted_run_says_why(language: str) -> None:
+    html = run_card(language, run("failed", error=("train_crashed", {"reason": HOSTILE})))
     assert "&lt;script&gt;" in html and "<script" not in html
-    hint = translate(language, "finetune.interrupted_hint", log="log.txt")
-    assert hint in run_status(language, run("interrupted"))
+    cut = run_card(language, run("interrupted", error=("train_interrupted_memory", {})))
+    assert translate(language, "error.train_interrupted_memory") in cut and 'role="alert"' in cut
 
 
 @both_languages
@@ -79,43 +70,29 @@ def test_a_finished_or_stopped_run_says_where_its_adapter_is(language: str, tmp_
     folder = tmp_path / "gpt_oss_fine_tuned" / "run-1"
     (folder / "adapter").mkdir(parents=True)
     (folder / "adapter" / "adapter_config.json").write_text("{}", encoding="utf-8")
-    for state in ("finished", "stopped"):
-        html = run_status(language, run(state, name="run-1", folder=folder))
-        assert translate(language, "finetune.saved", folder="gpt_oss_fine_tuned/run-1/adapter") in html
-
-
-@pytest.mark.parametrize("count", [0, 1, 299, 300, 301, 5000, 100_000])
-def test_the_curve_is_thinned_and_keeps_its_end(count: int) -> None:
-    points = curve(steps(count, count))
-    assert len(points) <= 300
-    assert list(points.columns) == ["step", "loss"]
-    if count:
-        assert points["step"].iloc[-1] == count
-        assert points["step"].is_monotonic_increasing
+    for state, key in (("finished", "saved"), ("stopped", "stopped_kept")):
+        html = run_card(language, run(state, name="run-1", folder=folder))  # type: ignore[arg-type]
+        assert translate(language, f"finetune.{key}", folder="gpt_oss_fine_tuned/run-1/adapter") in html
 
 
 @both_languages
-def test_a_dataset_tells_its_good_rows_and_names_the_bad_lines(language: str, tmp_path: Path) -> None:
-    path = tmp_path / "examples.jsonl"
-    path.write_text('{"instruction": "' + "long " * 100 + '", "output": "b"}\nnot json\n{"instruction": "a"}\n',
-                    encoding="utf-8")
-    html = dataset_summary(language, read_dataset(path), path.name)
-    assert plural(language, "finetune.rows", 1) in html and plural(language, "finetune.bad_lines", 2) in html
-    assert translate(language, "error.dataset_line_not_json", line=2) in html
-    assert translate(language, "error.dataset_line_missing_field", line=3, field="output") in html
-    assert "…" in html
+def test_the_list_tells_each_run_and_offers_what_can_be_done(language: str) -> None:
+    one, other = run("finished", steps=steps(2, 2), title="Mi modelo"), run("training", name="b")
+    html = runs_table(language, [one, other], one.name)
+    assert "Mi modelo" in html and 'aria-current=true' in html and html.count("<tr data-name") == 2
+    assert html.count('data-act="delete"') == 1  # not of the one that goes
+    assert html.count('data-act="compare"') == 1  # not with itself
 
 
-def test_many_bad_lines_are_counted_rather_than_listed(tmp_path: Path) -> None:
-    path = tmp_path / "examples.jsonl"
-    path.write_text('{"instruction": "a", "output": "b"}\n' + "bad\n" * 1500, encoding="utf-8")
-    html = dataset_summary("en", read_dataset(path), path.name)
-    assert html.count("<li>") == 9 and plural("en", "finetune.more_problems", 1492) in html
+def test_a_deleted_run_can_be_brought_back_from_the_list_even_when_it_is_empty() -> None:
+    assert 'data-act="undo" data-name="run-1"' in runs_table("en", [], "", undo="run-1")
 
 
-def test_hostile_rows_and_names_stay_text(tmp_path: Path) -> None:
-    path = tmp_path / "examples.jsonl"
-    path.write_text(f'{{"instruction": "{HOSTILE}", "output": "{HOSTILE}"}}\n', encoding="utf-8")
-    html = dataset_summary("en", read_dataset(path), HOSTILE)
-    assert "<script" not in html and html.count("&lt;script&gt;") == 3
-    assert "<script" not in run_status("en", run(name=HOSTILE))
+def test_a_very_long_list_is_cut_and_says_so() -> None:
+    html = runs_table("en", [run("finished", name=f"r{number}") for number in range(RUNS_SHOWN + 7)], "")
+    assert html.count("<tr data-name") == RUNS_SHOWN and translate("en", "finetune.list_cut", count=7) in html
+
+
+def test_hostile_names_stay_text() -> None:
+    hostile = run(name=HOSTILE, title=HOSTILE, dataset={"name": HOSTILE})
+    assert "<script" not in run_card("en", hostile) + runs_table("en", [hostile, run()], "", undo=HOSTILE)
