@@ -173,10 +173,6 @@ class DocumentEvents:
     def leave_locked(self) -> list[Any]:
         return [gr.update(visible=False), ""]
 
-    def choose(self, event: gr.EventData) -> list[str]:
-        """The documents that are ticked."""
-        return [str(source) for source in (event._data or {}).get("sources") or ()]
-
     def _remove(self, language: str, sources: list[str]) -> Notice:
         removed = self._workshop.collection.library.remove(*sources)
         return _about(language, "documents.removed", removed)

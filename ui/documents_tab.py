@@ -29,9 +29,9 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
         html_block(f'<p class="hint">{both("documents.drop_hint", **limits)}</p>', scale=1)
         guide = gr.Button(label("documents.put_guide_away"), size="sm", scale=0, min_width=190, visible=False,
                           elem_id="put-guide-away")
-        undo = gr.Button(label("documents.undo"), size="sm", scale=0, min_width=170, visible=False,
+        undo = gr.Button(label("documents.undo"), size="sm", scale=0, min_width=160, visible=False,
                          elem_id="undo-remove")
-        sync = gr.Button(label("documents.sync"), size="sm", scale=0, min_width=170, elem_id="sync-folder")
+        sync = gr.Button(label("documents.sync"), size="sm", scale=0, min_width=160, elem_id="sync-folder")
     notices = html_block(elem_id="document-notices")
     asked = documents_questions.conflict(events, notices, taken)
     missing = documents_questions.missing(events, notices)
@@ -47,7 +47,7 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
                 try_search = gr.Button(label("documents.try_search"), size="sm", scale=0, min_width=170,
                                        elem_id="try-search")
             documents = html_block(elem_id="documents", js_on_load=TABLE)
-        inside, inside_parts = inside_panel.build(workshop, chosen)
+        inside, inside_parts = inside_panel.build(workshop, documents, chosen)
 
     shown = [seen, documents, busy, undo, guide, *missing, unreadable]
     looked_at = [seen, table_view, wanted]
@@ -62,7 +62,6 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
         documents.click(events.act, [table_view], [notices, table_view], **QUIET),
     ):
         changed.then(events.redraw, [table_view, wanted], shown, **QUIET)
-    documents.select(events.choose, None, [chosen], **QUIET)
     documents.edit(events.ask_password, None, password, **QUIET)
     documents.expand(inside.open, None, inside_parts, **QUIET)
     try_search.click(inside.try_search, [chosen], inside_parts, **QUIET)

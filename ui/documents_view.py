@@ -147,13 +147,18 @@ def _state(language: str, document: StoredDocument) -> str:
 def _progress(language: str, document: StoredDocument) -> str:
     """How far a document has come: pages while it is read, passages from then on; of how many, where that is known."""
     unit = "pages" if document.state == "parsing" else "passages"
-    total = f"≈{document.total}" if document.about else str(document.total)
     if not document.total:
         return f'<span class="count">{escape(plural(language, f"documents.{unit}", document.done))}</span>'
     hint = _text(language, f"documents.progress_{unit}{'_about' if document.about else ''}", done=document.done,
                  total=document.total)
     return (f'<progress max="{document.total}" value="{document.done}"></progress>'
-            f' <span class="count" title="{hint}">{document.done}/{total}</span>')
+            f' <span class="count" title="{hint}">{_count(document).strip()}</span>')
+
+
+def _count(document: StoredDocument) -> str:
+    """How far its work has come as `done/total`; empty where no total is known."""
+    about = "≈" if document.about else ""
+    return f" {document.done}/{about}{document.total}" if document.state in WORKING and document.total else ""
 
 
 def _state_note(language: str, document: StoredDocument) -> str:
@@ -204,9 +209,9 @@ def busy_line(language: str, documents: Sequence[StoredDocument], error: AppErro
         left = passages_left(documents)
         if left:
             parts.append(time_left_text(language, left / passages_per_second))
-    parts.append(current.source)
+    name = f"<bdi>{escape(current.source)}</bdi>{_count(current)}"
     return (f'<div class="busy"><progress max="{len(documents)}" value="{done}"></progress>'
-            f'<span role="status">{escape(" · ".join(parts))}</span>'
+            f'<span role="status">{escape(" · ".join(parts))} · {name}</span>'
             f'<button type="button" data-act="cancel-all">{_text(language, "documents.cancel_all")}</button></div>')
 
 

@@ -52,20 +52,21 @@ def _language_name(language: str, code: str) -> str:
     return translate(language, key) if key in texts(language) else code
 
 
-def try_intro(language: str, chosen: Sequence[str]) -> str:
-    """Where a question will be searched, before one is asked."""
-    return f'<section data-subject="?">{_scope(language, chosen)}</section>'
+def try_intro() -> str:
+    """Nothing yet: no question was asked."""
+    return '<section data-subject="?"></section>'
 
 
-def hits_view(language: str, question: str, hits: Sequence[Hit], chosen: Sequence[str], milliseconds: float) -> str:
+def hits_view(language: str, question: str, hits: Sequence[Hit], milliseconds: float) -> str:
     """The passages a question finds, with what speaks for each."""
     head = escape(plural(language, "documents.hits", len(hits), milliseconds=round(milliseconds)))
     cards = "".join(_hit(language, hit) for hit in hits)
-    return (f'<section data-subject="? {escape(question, quote=True)}">{_scope(language, chosen)}'
-            f'<p class="facts" role="status">{head}</p>{cards}</section>')
+    return (f'<section data-subject="? {escape(question, quote=True)}"><p class="facts" role="status">{head}</p>'
+            f"{cards}</section>")
 
 
-def _scope(language: str, chosen: Sequence[str]) -> str:
+def scope_text(language: str, chosen: Sequence[str]) -> str:
+    """Where a question is searched: in all documents, or in those that are chosen."""
     text = plural(language, "documents.search_chosen", len(chosen)) if chosen else translate(
         language, "documents.search_all")
     return f'<p class="hint">{escape(text)}</p>'

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from core.documents.parsers import SUFFIXES
 
 _MAX_NAME_BYTES = 200  # file systems allow 255; a number and a temporary suffix must fit too
+_DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # letters run backwards after these: `exe.txt` for `txt.exe`
 _RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\.|$)")  # devices on Windows
 
 
@@ -126,7 +127,7 @@ def safe_name(name: str) -> str:
     """A file name that every system accepts and that stays in its folder: the last part of any path, without
     reserved characters, at most 200 bytes, its suffix kept."""
     name = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
-    name = re.sub(r'[<>:"|?*\x00-\x1f\x7f\ud800-\udfff]', "_", name).strip(" .")
+    name = _DIRECTIONS.sub("", re.sub(r'[<>:"|?*\x00-\x1f\x7f\ud800-\udfff]', "_", name)).strip(" .")
     stem, dot, suffix = name.rpartition(".")
     if not dot:
         stem, suffix = name, ""

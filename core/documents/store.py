@@ -78,10 +78,12 @@ class Store(Database):
                 (source,)).rowcount
 
     def pending(self) -> list[str]:
-        """Documents whose work is not finished, also from before a restart."""
+        """Documents whose work is not finished, also from before a restart; the smallest files first, so that most are
+        ready soon."""
         with self._transaction() as db:
             rows = db.execute(
-                "SELECT source FROM documents WHERE state IN ('queued', 'parsing', 'embedding') ORDER BY source"
+                "SELECT source FROM documents WHERE state IN ('queued', 'parsing', 'embedding')"
+                " ORDER BY size_bytes, source"
             ).fetchall()
         return [row["source"] for row in rows]
 

@@ -147,11 +147,21 @@ def test_a_search_shows_what_speaks_for_each_hit_and_keeps_to_the_chosen(shelf: 
     expect(hits.first.locator("mark").filter(has_text="bomba").first).to_be_visible()
     expect(hits.first.locator(".scores dt")).to_have_text(
         [shelf.text(f"documents.score_{name}") for name in ("relevance", "fused", "dense", "lexical")])
-    box(shelf, "barcos/dos.txt").check()
-    question.press("Enter")
-    expect(shelf.page.locator("#inside-body .hint")).to_have_text(shelf.text("documents.search_chosen.one", count=1))
-    places = hits.locator("header").all_inner_texts()
-    assert places and all("barcos/dos.txt" in place for place in places)
+    expect(shelf.page.locator("#inside-scope .hint")).to_have_text(shelf.text("documents.search_all"))
+    box(shelf, "barcos/dos.txt").check()  # the question is asked again of what is chosen
+    expect(shelf.page.locator("#inside-scope .hint")).to_have_text(shelf.text("documents.search_chosen.one", count=1))
+    expect(hits.locator("header").filter(has_not_text="barcos/dos.txt")).to_have_count(0)
+    expect(hits.first).to_contain_text("barcos/dos.txt")
+
+
+def test_the_panel_stays_in_view_beside_a_long_table(shelf: Visit) -> None:
+    shelf.page.set_viewport_size({"width": 1280, "height": 300})
+    last = shelf.page.get_by_role("button", name="barcos/uno.txt", exact=True)
+    last.scroll_into_view_if_needed()
+    last.click()
+    expect(shelf.page.locator("#inside .passage").first).to_be_in_viewport()
+    shelf.page.mouse.wheel(0, 3000)
+    expect(shelf.page.locator("#inside-close")).to_be_in_viewport()
 
 
 def test_work_is_cancelled_within_about_a_second_and_retried(

@@ -118,6 +118,8 @@ def test_the_busy_line_counts_and_names_the_one_at_work() -> None:
     html = busy_line("en", documents, None)
     assert translate("en", "documents.busy", done=1, total=3) in html and "c.pdf" in html and "b.pdf" not in html
     assert 'data-act="cancel-all"' in html
+    working = [document("c.pdf", "embedding", done=16, total=340, about=True)]
+    assert "c.pdf</bdi> 16/≈340<" in busy_line("en", working, None)
     assert busy_line("en", [document(), document(state="failed", reason=Reason("pdf_broken"))], None) == ""
 
 

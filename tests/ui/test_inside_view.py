@@ -9,7 +9,7 @@ import pytest
 from core.documents.search import Hit
 from core.documents.store import Passage, StoredDocument
 from ui.i18n import LANGUAGES, plural, translate
-from ui.inside_view import PASSAGES_SHOWN, hits_view, marked, passages_view, try_intro
+from ui.inside_view import PASSAGES_SHOWN, hits_view, marked, passages_view, scope_text
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 both_languages = pytest.mark.parametrize("language", LANGUAGES)
@@ -55,17 +55,17 @@ def test_the_pager_leads_to_the_passages_before_and_after() -> None:
 
 @both_languages
 def test_a_hit_shows_what_speaks_for_it(language: str) -> None:
-    html = hits_view(language, "¿Cuándo sale el tren?", [hit()], [], 12.4)
+    html = hits_view(language, "¿Cuándo sale el tren?", [hit()], 12.4)
     figures = ("0,97", "0,52", "0,61", "0,43") if language == "es" else ("0.97", "0.52", "0.61", "0.43")
     for text in (*figures, "<mark>tren</mark>", "<mark>sale</mark>",
-                 plural(language, "documents.hits", 1, milliseconds=12), translate(language, "documents.search_all")):
+                 plural(language, "documents.hits", 1, milliseconds=12)):
         assert text in html
 
 
 @both_languages
 def test_a_search_among_chosen_documents_says_so(language: str) -> None:
-    assert plural(language, "documents.search_chosen", 2) in try_intro(language, ["a", "b"])
-    assert plural(language, "documents.search_chosen", 1) in hits_view(language, "x", [], ["a"], 1)
+    assert plural(language, "documents.search_chosen", 2) in scope_text(language, ["a", "b"])
+    assert translate(language, "documents.search_all") in scope_text(language, [])
 
 
 def test_words_are_marked_where_they_stand_alone() -> None:
@@ -78,5 +78,5 @@ def test_words_are_marked_where_they_stand_alone() -> None:
 @both_languages
 def test_hostile_text_stays_text(language: str) -> None:
     for html in (passages_view(language, document(HOSTILE), [passage(text=HOSTILE, language=HOSTILE)], 0),
-                 hits_view(language, HOSTILE, [hit(text=HOSTILE, source=HOSTILE, matched=("script", "alert"))], [], 1)):
+                 hits_view(language, HOSTILE, [hit(text=HOSTILE, source=HOSTILE, matched=("script", "alert"))], 1)):
         assert "<script" not in html and "<img" not in html and HOSTILE not in html

@@ -145,6 +145,7 @@ def test_a_folder_of_that_name_counts_as_taken(shelf: Shelf, note: Path) -> None
     ("CON.txt", "_CON.txt"), ("nul.tar.txt", "_nul.tar.txt"), ("com1.md", "_com1.md"), ("console.txt", "console.txt"),
     ('a<b>:"c|d?*.txt', "a_b___c_d__.txt"), ("  .hidden.txt. ", "hidden.txt"), ("tab\tnul\x00.txt", "tab_nul_.txt"),
     ("🎉 fiesta.pdf", "🎉 fiesta.pdf"), ("an\u0303o.txt", "año.txt"), ("\ud800.txt", "_.txt"), ("a/.txt", "txt"),
+    ("foto\u202egpj.txt", "fotogpj.txt"),  # read as `fototxt.jpg`
 ])
 def test_names_from_outside_are_made_safe_on_every_system(name: str, safe: str) -> None:
     assert safe_name(name) == safe
@@ -691,3 +692,8 @@ def test_the_table_sees_the_same_progress_as_the_terminal(shelf: Shelf) -> None:
             document = shelf.store.documents()[0]
             assert (document.state, document.done, document.total, document.about) == (
                 "embedding", event.done, event.total, event.about)
+
+
+def test_small_files_come_before_large_ones(shelf: Shelf) -> None:
+    write_files(shelf.docs, {"a.txt": "palabra " * 3000, "b.txt": "una foca", "c.txt": "foca"})
+    assert [event.source for event in shelf.run() if isinstance(event, Indexed)] == ["c.txt", "b.txt", "a.txt"]
