@@ -22,6 +22,9 @@ LATEX_DELIMITERS: list[dict[str, str | bool]] = [
 _CODE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}|~{3,})[^`\n]*\n(?:[^\n]*\n)*?(?:[ \t]*(?P=fence)[`~]*[ \t]*$|[^\n]*\Z)"
     r"|(?<![\\`])(?P<ticks>`+)(?!`)(?s:(?:(?!\n[ \t]*\n).)+?)(?<!`)(?P=ticks)(?!`)", re.MULTILINE)
+_INDENTED = re.compile(r" {4}| {0,3}\t")
+_FENCE = re.compile(r"`{3,}(?=[^`]*\Z)|~{3,}")
+_HOLDER = re.compile(r"[-+*>]|\d{1,9}[.)]|\[\^")  # of indented lines that are no code: a list, a quotation, a footnote
 # As Pandoc has it: the dollars of a formula touch it, and no digit follows the last one.
 _DOLLARS = re.compile(r"(?<![\\$])\$(?![\s$])((?:\\.|[^$\n\\])+?)(?<!\s)\$(?![\d$])")
 _FORMULA = re.compile(r"\$\$.+?\$\$|\\\(.+?\\\)|\\\[.+?\\\]", re.DOTALL)
@@ -49,9 +52,40 @@ def shown(answer: str, turn_index: int, doubtful: Sequence[tuple[int, int]] = ()
 
 
 
-
 def harmless(text: str) -> str:
     """Markdown whose pictures, HTML and links into the page are text. Code stays as it is."""
+    parts, begin = [], 0
+    for start, end in _indented_code(text):
+        parts += [_around_code(text[begin:start]), text[start:end]]
+        begin = end
+    return "".join([*parts, _around_code(text[begin:])])
+
+
+def _indented_code(text: str) -> list[tuple[int, int]]:
+    """Code by its indentation alone. Only where nothing above could hold the lines: in a list they are prose."""
+    spans: list[tuple[int, int]] = []
+    fence, after_blank, outside, running, end = "", True, True, False, 0
+    for line in re.findall(r"[^\n]*\n|[^\n]+\Z", text):
+        start, end, said = end, end + len(line), line.strip()
+        if fence:
+            if said.startswith(fence) and not said.strip(fence[0]):
+                fence, after_blank = "", True
+        elif not said:
+            after_blank = True
+        elif _INDENTED.match(line):
+            if running or (after_blank and outside):
+                spans.append((start, end))
+                running = True
+        else:
+            if opening := _FENCE.match(said):
+                fence = opening[0]
+            plain = line[0] == said[0] and _HOLDER.match(said) is None
+            outside = plain if after_blank else outside and plain
+            running, after_blank = False, False
+    return spans
+
+
+def _around_code(text: str) -> str:
     parts, begin = [], 0
     for code in _CODE.finditer(text):
         parts += [_prose(text[begin:code.start()]), code[0]]

@@ -10,7 +10,8 @@ from ui.chat_markdown import harmless, shown
 @pytest.mark.parametrize("text", [
     "| a | b |\n|---|---|\n| 1 | 2 |", "line<br>line", "H<sub>2</sub>O", "[go](https://example.com)", "a < b", "5 <- 6",
     "`<b> ![x](y)`", "```html\n<img src=x> ![x](y)\n$5 and $6\n```", "costs $5 or $10", "US$ 5 y US$ 10", "$ 5 $",
-    "a! [b]", "~~~\n<script>\n~~~", "``a ` <i x>``"])
+    "a! [b]", "~~~\n<script>\n~~~", "``a ` <i x>``",
+    "So:\n\n    <b x> ![i](j)\n\n    $a$ $b$\n\nEnd.", "    <script>", "```\nx\n```\n\n\t<a x>"])
 def test_harmless_markdown_and_code_stay_as_they_are(text: str) -> None:
     assert harmless(text) == text
 
@@ -19,7 +20,8 @@ def test_harmless_markdown_and_code_stay_as_they_are(text: str) -> None:
     "![x](http://x.invalid/a.png)", "![x][ref]\n\n[ref]: http://x.invalid/a.png", "<img src=http://x.invalid/a.png>",
     "<IMG/SRC=x onerror=y>", "<script>x</script>", "<svg onload=x>", "<b onclick=x>", "<!-- x -->", "</div>",
     "<?php ?>", "`a <img src=x>", "``\n\n<img src=x>\n\n``", "<a href=javascript:x>x</a>", "a<br onload=x>b",
-    "\n> <iframe src=x>"])
+    "\n> <iframe src=x>", "- a\n\n    <img src=x>", "- a\nb\n\n    <img src=x>", "1. a `b`, c\n\n    ![x](y)",
+    "- a\n\n  b\n\n    <img src=x>", "text\n    <img src=x>", "* a\n\n  ```\n  x\n  ```\n\n    <img src=x>"])
 def test_pictures_and_html_become_text(text: str) -> None:
     made = harmless(text)
     assert "![" not in made and "<" not in made
