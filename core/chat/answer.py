@@ -28,6 +28,7 @@ from core.chat.prompt import Prompt, Room, build_prompt, build_talk
 from core.chat.queue import Place, Queues
 from core.chat.support import doubtful_spans
 from core.chat.talk import is_small_talk, language_code, language_name
+from core.documents.language import OTHER
 from core.documents.search import Hit
 from core.engines.base import ChatRequest, Engine, Finished, Loading, Message, Passage, Thinking, Token
 from core.errors import AppError, EngineError
@@ -102,7 +103,7 @@ class _Answering:
             found = await asyncio.to_thread(find, self.question, self.query, self.library, names, await self._room(),
                                             self.options, quoting=self._quoting)
             if self._is_refused(found):
-                yield Nothing("no_match")
+                yield Nothing("no_match", await asyncio.to_thread(self._has_other_languages))
                 return
         async with contextlib.aclosing(self._written(found, names if talk else None)) as events:
             async for event in events:
@@ -152,6 +153,11 @@ class _Answering:
         if not self.options.strict or leans_on_answer(self.question, self.history):
             return False
         return not (found.hits and untranslated)
+
+    def _has_other_languages(self) -> bool:
+        """Whether documents were searched in vain for being in another language than the question."""
+        own = language_code(self.question, self.history)
+        return own != OTHER and bool(self.library.languages() - {own, OTHER})
 
     async def _written(self, found: Found, names: Sequence[str] | None) -> AsyncGenerator[ChatEvent, None]:
         """The prompt and what the model makes of it; a prompt that the engine finds too long is tried again, shorter.

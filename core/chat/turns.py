@@ -66,6 +66,8 @@ class Turn:
             case Nothing():
                 self.state = "done"
                 self.notes = [(f"chat.nothing_{event.reason}", {})]
+                if event.other_languages:
+                    self.notes.append(("chat.other_languages", {}))
             case Thought():
                 self.thought = event.text
             case Partial():

@@ -66,7 +66,9 @@ class Shelf:
     """A Library that finds what it was given. `asked` are the searches: question, number, documents."""
 
     def __init__(self, hits: Sequence[Hit] = (), names: Sequence[str] | None = None,
-                 pages: dict[str, list[str]] | None = None, foreign: bool = False) -> None:
+                 pages: dict[str, list[str]] | None = None, foreign: bool = False,
+                 spoken: Sequence[str] = ("es",)) -> None:
+        self.spoken = set(spoken)
         self.hits, self.foreign, self.pages = list(hits), foreign, pages or {}
         self.names = sorted({hit.source for hit in hits} | set(self.pages)) if names is None else list(names)
         self.asked: list[tuple[str, int, tuple[str, ...]]] = []
@@ -92,7 +94,7 @@ class Shelf:
         return self.foreign
 
     def languages(self) -> set[str]:
-        return {"es", "en"}
+        return set(self.spoken)
 
     def embed(self, texts: list[str]) -> Vectors:
         """As bags of words: texts that share words are near."""

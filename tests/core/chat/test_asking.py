@@ -52,6 +52,12 @@ def test_strict_mode_refuses_without_a_model_when_no_passage_is_relevant(make_hi
         assert not engine.requests
 
 
+@pytest.mark.parametrize(("question", "hinted"), [
+    ("Who won the football world cup?", True), ("¿Quién ganó el mundial de fútbol?", False)])
+def test_a_refusal_tells_of_documents_in_other_languages(make_hits: MakeHits, question: str, hinted: bool) -> None:
+    assert ask(question, Shelf(unrelated(make_hits(RENT))), Scribe("?")) == [Nothing("no_match", hinted)]
+
+
 @pytest.mark.parametrize("engine", [Scribe("?"), PassagesEngine()], ids=["model", "passages"])
 def test_without_documents_that_is_what_is_said(engine: Engine) -> None:
     assert ask("¿Cuándo vence el alquiler?", Shelf(), engine) == [Nothing("no_documents")]
@@ -110,7 +116,7 @@ def test_a_rewriting_that_fails_falls_back_to_the_words_of_both_questions(
 
 
 def test_a_foreign_question_is_searched_in_the_documents_language(make_hits: MakeHits) -> None:
-    library = Shelf(make_hits("The rent is due in May."), foreign=True)
+    library = Shelf(make_hits("The rent is due in May."), foreign=True, spoken=("en", "fr"))
     engine = Scribe("When is the rent due?", "Mayo [1].")
     events = ask("¿Cuándo vence el alquiler del piso?", library, engine)
     assert events[0] == Rewritten("When is the rent due?")
