@@ -101,7 +101,7 @@ if (navigator.clipboard && !window.taller?.cleansClipboard) {
 
 // Gradio reads the whole raw message out as a name, announces every token, and names its buttons in English.
 const set = (node, name, value) => { if (node && node.getAttribute(name) !== value) node.setAttribute(name, value); };
-const call = (node, name) => { set(node, 'aria-label', name); set(node, 'title', name); };
+const call = (node, name) => { if (name) { set(node, 'aria-label', name); set(node, 'title', name); } };
 const mend = () => {
   const box = document.querySelector('#messages');
   if (!box) return;
@@ -116,6 +116,10 @@ const mend = () => {
     for (const button of box.querySelectorAll(`button[aria-label="${label}"]`)) call(button, name);
   }
   for (const button of box.querySelectorAll('button.copy_code_button[title=copy]')) call(button, words.copyCode);
+  for (const title of box.querySelectorAll('.thought-group .title button:not([aria-label])')) call(title, words.fold);
+  for (const [kind, name] of [['upload', words.attach], ['submit', words.send], ['stop', words.stop]]) {
+    call(document.querySelector(`#question button.${kind}-button`), name);
+  }
 };
 window.taller?.watcher?.disconnect();
 let waiting = 0;  // not with each token: a long conversation has thousands of elements to look through

@@ -145,7 +145,8 @@ def _icon(drawer: str, key: str, sign: str) -> str:
 def _words() -> str:
     """What the script of the messages calls things, in both languages; it takes the page's."""
     names = {"log": "chat.conversation", "you": "chat.you", "answer": "chat.answer", "copy": "chat.copy",
-             "copied": "chat.copied", "copy-code": "chat.copy_code"}
+             "copied": "chat.copied", "copy-code": "chat.copy_code", "fold": "chat.fold_thoughts",
+             "attach": "chat.attach", "send": "chat.send", "stop": "chat.stop"}
     return "".join(
         f'<span hidden data-words="{language}" '
         + " ".join(f'data-{name}="{escape(translate(language, key), quote=True)}"' for name, key in names.items())
