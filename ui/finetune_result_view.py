@@ -29,12 +29,11 @@ def result(language: str, run: Run) -> str:
     words = translate(language, f"finetune.verdict_{verdict}", **values)
     rows = plural(language, "finetune.measured_on", int(told.get("rows") or 0)) if told.get("held_out") else ""
     bars = _bars(language, base, tuned) if told.get("held_out") else ""
-    samples = "".join(_sample(language, one) for one in told.get("samples") or () if isinstance(one, dict))
-    title = f'<h4>{escape(translate(language, "finetune.samples_title"))}</h4>' if samples else ""
+    samples = _samples(language, [one for one in told.get("samples") or () if isinstance(one, dict)])
     return (f'<section class="result" aria-label="{escape(translate(language, "finetune.result_title"), quote=True)}">'
             f'<h3>{escape(translate(language, "finetune.result_title"))}</h3>'
             f'<div class="notice {_KINDS[verdict]}" role="status">{escape(words)}</div>{bars}'
-            f'<p class="hint">{escape(rows)}</p>{title}{samples}</section>')
+            f'<p class="hint">{escape(rows)}</p>{samples}</section>')
 
 
 def _loss(language: str, value: object) -> str:
@@ -56,6 +55,17 @@ def _bars(language: str, base: object, tuned: object) -> str:
         f'<span>{escape(translate(language, f"finetune.{name}"))}</span>'
         f'<i class="{name}" style="width:{max(1.0, 100 * value / most):.1f}%"></i><b>{_loss(language, value)}</b>'
         for name, value in (("base", base), ("tuned", tuned))) + "</div>"
+
+
+def _samples(language: str, samples: Sequence[dict[str, Any]]) -> str:
+    """The first is seen at once, the others are a click away."""
+    if not samples:
+        return ""
+    title = escape(translate(language, "finetune.samples_title"))
+    others = "".join(_sample(language, one) for one in samples[1:])
+    more = escape(plural(language, "finetune.more_samples", len(samples) - 1))
+    folded = f"<details><summary>{more}</summary>{others}</details>" if others else ""
+    return f"<h4>{title}</h4>{_sample(language, samples[0])}{folded}"
 
 
 def _sample(language: str, sample: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ def runs_table(language: str, runs: Sequence[Run], shown: str, against: str = ""
     rows = "".join(_row(language, run, run.name == shown, run.name == against, len(runs) > 1)
                    for run in runs[:RUNS_SHOWN])
     more = f'<p class="hint">{say("list_cut", count=len(runs) - RUNS_SHOWN)}</p>' if len(runs) > RUNS_SHOWN else ""
-    return (f'{notice}<table class="runs"><caption class="unseen">{say("runs_title")}</caption>'
+    return (f'{notice}<table class="runs"><caption>{say("runs_title")}</caption>'
             f'<thead><tr>{head}<th class="acts"><span class="unseen">{say("acts_column")}</span></th></tr></thead>'
             f"<tbody>{rows}</tbody></table>{more}")
 

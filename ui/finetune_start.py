@@ -48,8 +48,11 @@ class StartEvents:
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
 
-    async def suggest(self, request: gr.Request) -> str:
-        return chips(language_of(request), await asyncio.to_thread(suggested, self._workshop.settings))
+    async def suggest(self, request: gr.Request) -> list[Any]:
+        """Base models for this machine, as buttons and as choices of the field."""
+        models = await asyncio.to_thread(suggested, self._workshop.settings)
+        names = dict.fromkeys([self._workshop.default_base_model, *(name for name, _ in models)])
+        return [chips(language_of(request), models), gr.update(choices=list(names))]
 
     async def judge(self, request: gr.Request, examples: Examples, *values: Any) -> str:
         """Will it fit, how long will it take."""

@@ -146,7 +146,7 @@ def _run_parts() -> dict[str, Any]:
             question = gr.Textbox(label=label("finetune.question"), placeholder=label("finetune.question"),
                                   show_label=False, container=False, max_lines=3, max_length=4000, scale=1,
                                   min_width=160, elem_id="both-question")
-            ask = gr.Button(label("finetune.ask_both"), size="md", scale=0, min_width=140, elem_id="ask-both")
+            ask = gr.Button(label("finetune.ask_both"), size="md", scale=0, min_width=180, elem_id="ask-both")
         answers = html_block(elem_id="both-answers")
     log = html_block("", html_template=f'<h4>{both("finetune.log")}</h4><pre class="log" tabindex="0">${{value}}</pre>',
                      js_on_load=finetune_script.FOLLOW, visible=False, elem_id="training-log")
@@ -181,7 +181,7 @@ def _wire_form(workshop: Workshop, page: gr.Blocks, starting: StartEvents, datas
     for field in fields[1:]:
         field.change(starting.judge, [examples, *fields], [start.verdict], trigger_mode="always_last", **QUIET)
     dataset.preview.click(events.turn, [examples], [examples, dataset.preview], **QUIET)
-    page.load(starting.suggest, None, [start.chips], **QUIET)
+    page.load(starting.suggest, None, [start.chips, form.model], **QUIET)
     start.start.click(starting.start, [examples, dataset.skip_bad, shown, *fields], [start.notices, shown],
                       api_visibility="private")
 
