@@ -12,8 +12,9 @@ from core.errors import AppError
 from ui.chat_view import Message, turn_messages
 
 MESSAGES_SHOWN = 100  # every update costs server and browser more with each message in the page
-# While an answer is written, ten times a second: the rest comes back with its end.
-MESSAGES_WHILE_WRITING = 30
+# While an answer is written, ten times a second: the rest comes back with its end. Turns, not messages: the page is
+# sent differences, and were the first message another one, every message would differ.
+TURNS_WHILE_WRITING = 12
 
 
 @dataclass
@@ -103,9 +104,9 @@ class Session:
 
     def _visible(self, language: str, before: str) -> list[tuple[int, Message]]:
         found: list[tuple[int, Message]] = []
-        most = self.shown if self.active is None else min(self.shown, MESSAGES_WHILE_WRITING)
-        for index in range(len(self.turns) - 1, -1, -1):
-            if len(found) >= most:
+        first = 0 if self.active is None else max(0, len(self.turns) - TURNS_WHILE_WRITING)
+        for index in range(len(self.turns) - 1, first - 1, -1):
+            if len(found) >= self.shown:
                 break
             messages = self._draw(language, self.turns[index], index, before)
             found += [(index, message) for message in reversed(messages)]

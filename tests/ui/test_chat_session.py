@@ -42,9 +42,19 @@ def test_a_long_conversation_shows_its_last_hundred_messages_and_more_when_asked
 def test_while_an_answer_is_written_fewer_messages_are_drawn_again_and_again() -> None:
     session = long_session(80)
     session.active = session.turns[-1]
-    assert len(session.messages("en")) == 30 and session.earlier()
+    assert len(session.messages("en")) == 24 and session.earlier()
     session.active = None
     assert len(session.messages("en")) == 100
+
+
+def test_while_an_answer_is_written_the_first_message_stays_the_same() -> None:
+    session = long_session(80)
+    session.active = session.turns[-1]
+    session.active.state = "running"
+    before = session.messages("en")
+    session.active.thought = "I thought."
+    after = session.messages("en")
+    assert len(after) == len(before) + 1 and after[0] is before[0]
 
 
 def test_a_finished_turn_is_drawn_once_and_a_running_one_each_time() -> None:
