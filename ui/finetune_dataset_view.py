@@ -11,6 +11,7 @@ from html import escape
 
 from core.errors import AppError
 from core.finetune.dataset import DatasetReport, Example
+from core.finetune.examples import guess_mapping
 from core.finetune.inspection import Inspection, PreviewRow
 from ui.feedback import Notice, error_notice, notices_html
 from ui.finetune_words import count
@@ -31,10 +32,17 @@ def summary(language: str, report: DatasetReport, name: str = "") -> str:
         html += problems(language, report)
     if report.duplicates:
         html += repeats(language, report)
-    if report.unused_columns and report.mapping.columns:
-        names = ", ".join(report.unused_columns[:20])
+    unused = unused_columns(report)
+    if unused and report.mapping.columns:
+        names = ", ".join(unused[:20])
         html += f'<p class="hint">{escape(translate(language, "finetune.unused_columns", names=names))}</p>'
     return html
+
+
+def unused_columns(report: DatasetReport) -> list[str]:
+    """Columns nobody learns. The rows of JSON each have columns of their own: some may have an input, others not."""
+    known = guess_mapping(report.columns).columns if report.format in ("jsonl", "json") else ()
+    return [name for name in report.unused_columns if name not in known]
 
 
 def mapping_text(report: DatasetReport) -> str:

@@ -163,6 +163,7 @@ def _wire_form(workshop: Workshop, page: gr.Blocks, starting: StartEvents, datas
     looked = [examples, dataset.lengths, dataset.preview]
 
     def look(after: Any) -> None:
+        after.then(starting.judge, [examples, *fields], [start.verdict], **QUIET)  # as far as it is known
         counted = after.then(events.look, [examples, form.model, length], looked, **QUIET)
         counted.then(starting.judge, [examples, *fields], [start.verdict], **QUIET)
 

@@ -58,7 +58,9 @@ def _progress(language: str, run: Run) -> str:
     label = escape(translate(language, "finetune.step", step=step, total=total), quote=True)
     bar = f'<progress max="{total}" value="{step}" aria-label="{label}"></progress>'
     cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in figures)
-    return f'{bar}<dl class="figures">{cells}</dl>'
+    now = translate(language, "finetune.evaluating_hint") if run.state == "evaluating" else ""
+    hint = f'<p class="hint working">{escape(now)}</p>' if now else ""
+    return f'{bar}<dl class="figures">{cells}</dl>{hint}'
 
 
 def _plan(language: str, plan: dict[str, Any]) -> str:

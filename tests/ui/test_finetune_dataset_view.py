@@ -37,6 +37,12 @@ def test_a_dataset_tells_its_good_rows_and_names_the_bad_lines(language: str, tm
     assert translate(language, "finetune.repeat", line=4, first=1) in html
 
 
+def test_an_input_that_only_some_rows_have_is_no_unused_column(tmp_path: Path) -> None:
+    path = tmp_path / "examples.jsonl"
+    path.write_text(GOOD + '{"instruction": "a", "input": "c", "output": "b", "topic": "x"}\n', encoding="utf-8")
+    assert translate("en", "finetune.unused_columns", names="topic") in summary("en", check_dataset(path))
+
+
 def test_many_bad_lines_are_counted_rather_than_listed(tmp_path: Path) -> None:
     path = tmp_path / "examples.jsonl"
     path.write_text(GOOD + "bad\n" * 1500, encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,10 +13,9 @@ import pytest
 from starlette.requests import Request
 
 from core.finetune.config import TrainConfig
-from core.finetune.events import EventWriter
 from core.finetune.runs import Runs
 from core.settings import Settings
-from tests.ui.made_runs import steps
+from tests.ui.made_runs import GOOD, make_run
 from ui.finetune_again import AgainEvents
 from ui.finetune_dataset import MAPPED, DatasetEvents
 from ui.finetune_form import SETTINGS, config_of, values_of
@@ -27,7 +25,6 @@ from ui.i18n import translate
 from ui.workshop import Engines, Workshop
 
 ENGLISH = gr.Request(request=Request({"type": "http", "headers": [(b"accept-language", b"en")]}))
-GOOD = '{"instruction": "a", "output": "b"}\n'
 
 
 @pytest.fixture
@@ -46,24 +43,6 @@ def events(workshop: Workshop) -> RunEvents:
     return RunEvents(workshop, StartEvents(workshop))
 
 
-def make_run(workshop: Workshop, name: str, *, batch_size: int = 4, end: str = "finished") -> Path:
-    folder = workshop.settings.runs_dir / name
-    (folder / "adapter").mkdir(parents=True)
-    (folder / "adapter" / "adapter_config.json").write_text("{}", encoding="utf-8")
-    (folder / "dataset.jsonl").write_text(GOOD, encoding="utf-8")
-    (folder / "log.txt").write_text("<b>a line</b>\n", encoding="utf-8")
-    config = TrainConfig(model="m", batch_size=batch_size)
-    (folder / "config.json").write_text(json.dumps(config.to_dict()), encoding="utf-8")
-    about = {"title": "", "created": 1_700_000_000 + batch_size, "dataset": {"name": "ej.jsonl", "examples": 1}}
-    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
-    writer = EventWriter(folder / "events.jsonl")
-    for step in steps(3, 3):
-        writer.write(**step)
-    if end:
-        writer.write(end, final_loss=1.0, seconds=6.0)
-    return folder
-
-
 def drawn(events: RunEvents, shown: Shown, seen: Seen | None = None) -> tuple[Seen, dict[str, Any]]:
     now, *parts = asyncio.run(events.refresh(seen or Seen(), shown, ENGLISH))
     return now, dict(zip(PARTS, parts, strict=True))
@@ -75,8 +54,8 @@ def pressed(act: str, name: str = "", **values: str) -> Any:
 
 def test_the_newest_run_is_shown_unless_another_is_picked(workshop: Workshop, events: RunEvents) -> None:
     assert "<ol" in drawn(events, Shown())[1]["card"]
-    make_run(workshop, "old", batch_size=1)
-    make_run(workshop, "new")
+    make_run(workshop.settings.runs_dir, "old", batch_size=1)
+    make_run(workshop.settings.runs_dir, "new")
     seen, parts = drawn(events, Shown())
     assert "<strong>new</strong>" in parts["card"] and "&lt;b&gt;a line" in parts["log"]["value"]
     assert parts["talk"]["visible"] and not parts["stop"]["visible"] and not parts["resume"]["visible"]
@@ -86,15 +65,15 @@ def test_the_newest_run_is_shown_unless_another_is_picked(workshop: Workshop, ev
 
 
 def test_a_run_without_an_end_is_interrupted_and_can_be_resumed(workshop: Workshop, events: RunEvents) -> None:
-    make_run(workshop, "cut", end="")
+    make_run(workshop.settings.runs_dir, "cut", end="")
     parts = drawn(events, Shown())[1]
     assert parts["resume"]["visible"] and 'class="badge interrupted"' in parts["card"]
     assert 'role="alert"' in parts["card"]
 
 
 def test_two_runs_are_compared_until_one_is_deleted_which_can_be_undone(workshop: Workshop, events: RunEvents) -> None:
-    make_run(workshop, "one")
-    make_run(workshop, "two", batch_size=2)
+    make_run(workshop.settings.runs_dir, "one")
+    make_run(workshop.settings.runs_dir, "two", batch_size=2)
     _, shown, _ = asyncio.run(events.act(pressed("compare", "two"), Shown("one"), ENGLISH))
     assert (shown.run, shown.against) == ("one", "two")
     parts = drawn(events, shown)[1]
@@ -107,7 +86,7 @@ def test_two_runs_are_compared_until_one_is_deleted_which_can_be_undone(workshop
 
 
 def test_a_name_is_changed_and_a_run_that_is_gone_is_told(workshop: Workshop, events: RunEvents) -> None:
-    make_run(workshop, "one")
+    make_run(workshop.settings.runs_dir, "one")
     asyncio.run(events.act(pressed("rename", "one", value=" Mi  modelo "), Shown(), ENGLISH))
     assert workshop.runs.get("one").title == "Mi modelo"
     told, *_ = asyncio.run(events.act(pressed("rename", "../one", value="x"), Shown(), ENGLISH))
@@ -116,14 +95,14 @@ def test_a_name_is_changed_and_a_run_that_is_gone_is_told(workshop: Workshop, ev
 
 
 def test_an_adapter_is_handed_out_as_a_zip_from_the_uploads(workshop: Workshop, events: RunEvents) -> None:
-    make_run(workshop, "one")
+    make_run(workshop.settings.runs_dir, "one")
     _, _, link = asyncio.run(events.act(pressed("zip", "one"), Shown(), ENGLISH))
     assert 'download="one.zip"' in link
     assert list((workshop.settings.data_dir / "uploads" / "exports").glob("*/one.zip"))
 
 
 def test_run_again_fills_form_and_examples(workshop: Workshop) -> None:
-    make_run(workshop, "one", batch_size=2)
+    make_run(workshop.settings.runs_dir, "one", batch_size=2)
     again = AgainEvents(workshop, DatasetEvents(workshop))
     update = asyncio.run(again.again(pressed("again", "one"), ENGLISH))
     assert len(update) == 4 + len(MAPPED) + 1 + len(SETTINGS) + 1

@@ -47,6 +47,13 @@ def test_progress_figures_follow_the_language() -> None:
     assert "0.750" in run_card("en", run(steps=steps(4, 10)))
 
 
+@both_languages
+def test_while_it_measures_it_says_that_all_is_saved(language: str) -> None:
+    hint = translate(language, "finetune.evaluating_hint")
+    assert hint in run_card(language, run("evaluating", steps=steps(3, 3)))
+    assert hint not in run_card(language, run("training", steps=steps(3, 3)))
+
+
 def test_what_was_loaded_and_what_was_left_out_is_said() -> None:
     plan = {"device": "cpu", "precision": "bf16", "dropped_rows": 1, "shortened_rows": 2, "bytes_4bit": 3_000_000,
             "bytes_other": 1_000_000, "matched_modules": 8, "target_modules": ["q_proj"], "packing": "leaks",
