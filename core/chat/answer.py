@@ -96,6 +96,9 @@ class _Answering:
         if not names and not talk and (self.options.strict or self._quoting):
             yield Nothing("no_documents")
             return
+        if self.options.sources and not talk and set(self.options.sources).isdisjoint(names):
+            yield Nothing("not_these")
+            return
         found = Found((), False)
         if not talk:
             async for event in self._rewritten():

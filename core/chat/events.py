@@ -70,10 +70,11 @@ class Sources:
 @dataclass(frozen=True)
 class Nothing:
     """The last event where no model was asked: no passage is about the question, there are no documents at all, or
-    a greeting met an engine that can only quote. Its words stand in the locales under `chat.nothing_<reason>`.
+    those it is limited to are gone, or a greeting met an engine that can only quote. Its words stand in the locales
+    under `chat.nothing_<reason>`.
     `other_languages`: some documents are in another language than the question, and were hardly searched."""
 
-    reason: Literal["no_match", "no_documents", "small_talk"] = "no_match"
+    reason: Literal["no_match", "no_documents", "not_these", "small_talk"] = "no_match"
     other_languages: bool = False
 
 

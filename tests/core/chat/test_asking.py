@@ -63,6 +63,12 @@ def test_without_documents_that_is_what_is_said(engine: Engine) -> None:
     assert ask("¿Cuándo vence el alquiler?", Shelf(), engine) == [Nothing("no_documents")]
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_that_all_chosen_documents_are_gone_is_what_is_said(make_hits: MakeHits, strict: bool) -> None:
+    options = AnswerOptions(sources=("gone.pdf",), strict=strict)
+    assert ask("¿Cuándo vence el alquiler?", Shelf(make_hits(RENT)), Scribe("?"), options) == [Nothing("not_these")]
+
+
 def test_free_mode_answers_from_the_model_and_says_so(make_hits: MakeHits) -> None:
     engine = Scribe("Argentina.")
     events = ask("¿Quién ganó el mundial de fútbol?", Shelf(unrelated(make_hits(RENT))), engine,
