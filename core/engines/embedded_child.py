@@ -70,7 +70,7 @@ class GenerationChild:
             log = self._log_path.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", errors="replace")
         except OSError:
             log = ""
-        lines = [line.strip() for line in log.splitlines() if line.strip()]
+        lines = [line.strip() for line in log.splitlines() if line.strip() and "it/s]" not in line]  # no progress bars
         code = self._process.poll()
         ended = f"({code})" if code is not None else ""
         return " ".join([*lines[-1:], ended])[-300:].strip()
