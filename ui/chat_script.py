@@ -116,7 +116,7 @@ const mend = () => {
     for (const button of box.querySelectorAll(`button[aria-label="${label}"]`)) call(button, name);
   }
   for (const button of box.querySelectorAll('button.copy_code_button[title=copy]')) call(button, words.copyCode);
-  for (const title of box.querySelectorAll('.thought-group .title button:not([aria-label])')) call(title, words.fold);
+  for (const title of box.querySelectorAll('.thought-group .title button')) call(title, words.fold);
   for (const [kind, name] of [['upload', words.attach], ['submit', words.send], ['stop', words.stop]]) {
     call(document.querySelector(`#question button.${kind}-button`), name);
   }
