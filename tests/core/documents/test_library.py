@@ -545,7 +545,7 @@ def test_only_a_document_that_is_there_can_be_unlocked(shelf: Shelf) -> None:
 class OtherEmbedder(CountingEmbedder):
     """Another model: longer vectors. Fails where it is told to."""
 
-    model = "other"  # type: ignore[assignment]
+    model = "other"
     fails_after = 1_000_000
 
     def embed_windows(self, texts: Sequence[str], *, urgent: bool = False) -> Embedded:
