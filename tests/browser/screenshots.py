@@ -148,7 +148,7 @@ def start_training(page: Page, model: Path, target: Path) -> None:
     page.wait_for_function("document.querySelectorAll('#loss-curve svg, #loss-curve canvas').length > 0",
                            timeout=120_000)
     page.screenshot(path=target / "finetune-running.png")
-    page.wait_for_selector("#run-status .badge.finished", timeout=120_000)
+    page.wait_for_selector("#run-status .badge.finished", timeout=400_000)
 
 
 def take_tabs(page: Page, look: Look, target: Path) -> None:
