@@ -7,6 +7,7 @@ not slow down password guesses; this module does. It knows no component of the p
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import secrets
 import socket
@@ -29,6 +30,7 @@ WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised here, n
 CHANGING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # gradio holds a request that is not an upload in memory, whole; a chat or a form is far below this.
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+DRAIN_BYTES, DRAIN_SECONDS = 256 * 1024, 0.5  # of a refused request, at most
 
 # 'unsafe-eval': without it gradio's HTML templates and plots die. Nothing may come from, or go to, elsewhere.
 CONTENT_SECURITY_POLICY = (
@@ -139,6 +141,7 @@ class RequestGuard:
         limit = self._body_limit(scope)
         refused = self._refusal(scope["method"], headers, limit)
         if refused is not None:
+            await drain(receive)
             await refusal(refused, headers)(scope, receive, send)
         elif scope["path"] == HEALTH_PATH and self.policy.is_local(headers["host"]):
             await health(scope, self.policy.data_mark)(scope, receive, send)
@@ -170,6 +173,19 @@ class RequestGuard:
             # Under no-referrer a browser sends `null` for our own forms too, but calls them same-origin.
             return changes and site != "same-origin"
         return origin is not None and not self.policy.admits_origin(origin, headers["host"])
+
+
+async def drain(receive: Receive) -> None:
+    """Read a small body to its end, a large one not: a connection closed with bytes unread is reset, and the refusal
+    may be lost on its way."""
+    seen = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while seen < DRAIN_BYTES:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
+                seen += len(message.get("body", b""))
 
 
 def refusal(status: int, headers: Headers) -> Response:

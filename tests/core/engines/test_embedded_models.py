@@ -69,7 +69,8 @@ def test_a_run_whose_base_is_gone_is_not_offered_but_a_base_in_a_folder_is_found
     assert refused(adapter).code == "engine_folder_base_missing"
     base = make(tmp_path / "base")
     (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base)}))
-    assert [model.folder for model in installed(settings, EnginesConfig())] == [base]
+    tuned, plain = installed(settings, EnginesConfig())  # the base itself too, to be compared with
+    assert (tuned.folder, tuned.adapter) == (base, adapter) and (plain.folder, plain.adapter) == (base, None)
 
 
 @pytest.mark.parametrize("missing", ["config.json", "tokenizer.json", "model.safetensors"])
