@@ -242,6 +242,7 @@ class LimitedBody:
             if self._started:
                 raise
         if self._left < 0 and not self._started:
+            await drain(self._receive)
             await refused(scope, self._receive, self._send)
 
 

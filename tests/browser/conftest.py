@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,13 @@ def ollama(ollama_server: OllamaServer) -> OllamaServer:
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory, ollama_server: OllamaServer) -> Iterator[RunningApp]:
-    folder = tmp_path_factory.mktemp("app")
-    with RunningApp(folder, ollama_url=ollama_server.url) as running:
+    with app_with_documents(tmp_path_factory.mktemp("app"), ollama_server.url) as running:
+        yield running
+
+
+@contextmanager
+def app_with_documents(folder: Path, ollama_url: str) -> Iterator[RunningApp]:
+    with RunningApp(folder, ollama_url=ollama_url) as running:
         # The guide goes into an empty library alone; these are found when the folder is synced.
         assert wait_for(lambda: settled(running.data), 60), running.output
         make_pdf(running.docs / "bombas.pdf", PUMPS)
@@ -65,8 +71,12 @@ def settled(data: Path, *names: str) -> bool:
 
 @pytest.fixture(scope="session")
 def library(app: RunningApp, chromium_browser: Browser) -> RunningApp:
+    return indexed(app, chromium_browser)
+
+
+def indexed(app: RunningApp, browser: Browser) -> RunningApp:
     """The app with the documents above indexed, by the button that syncs the folder."""
-    visit = Visit(chromium_browser, app.url)
+    visit = Visit(browser, app.url)
     visit.tab("documents")
     visit.page.locator("#sync-folder").click()
     for name in ("bombas.pdf", "jardín.txt", "zorzal.txt"):

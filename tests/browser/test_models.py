@@ -59,8 +59,7 @@ def panel() -> Iterator[Panel]:
 
 
 class Window(Visit):
-    def open(self) -> None:
-        self.page.goto(self.url)
+    def wait_until_ready(self) -> None:
         self.page.wait_for_selector("#models-installed .model")
 
     def model(self, name: str) -> Locator:
@@ -79,7 +78,7 @@ def test_a_download_lives_through_a_reload_and_shows_in_every_window(panel: Pane
     expect(here.pulls.locator("progress[value]")).to_be_visible()
     expect(here.pulls).to_contain_text("of 2.5 GB")
     expect(there.pulls).to_contain_text("de 2,5 GB")
-    here.open()  # as a reload
+    here.reload()
     expect(here.pulls).to_contain_text("MB/s")
     assert there.page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     there.pulls.get_by_role("button", name=there.text("models.cancel_model", model="qwen3:4b")).click()

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.sync_api import expect
+from collections.abc import Iterator
 
-from tests.browser.conftest import MODELS, OpenVisit
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import MODELS, OpenVisit, app_with_documents, indexed
 from tests.browser.visit import Visit
 from tests.ollama_server import OllamaServer
+from tests.running_app import RunningApp
 from ui.i18n import LANGUAGES, texts
 
 pytestmark = pytest.mark.browser
 TABS = ("documents", "chat", "finetune")
 PHONE = (390, 844)
 SHORTEST = 9  # letters; shorter texts stand in both languages' words
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory, ollama_server: OllamaServer,
+            chromium_browser: Browser) -> Iterator[RunningApp]:
+    """One of its own: the conversations and models that other tests leave would stand on the page too."""
+    with app_with_documents(tmp_path_factory.mktemp("page"), ollama_server.url) as running:
+        yield indexed(running, chromium_browser)
 
 
 def wrong_words(visit: Visit) -> list[str]:

@@ -39,6 +39,9 @@ class Visit:
     def open(self) -> None:
         """The page, loaded, with search and model ready."""
         self.page.goto(self.url)
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
         self.page.wait_for_selector("#engine .pill.ready", timeout=60_000)
 
     def close(self) -> None:
@@ -64,7 +67,7 @@ class Visit:
     def _loaded_anew(self, before: int) -> None:
         # A page that is left while it listens complains of it; the browser shows that to nobody.
         self.problems[before:] = [problem for problem in self.problems[before:] if not problem.startswith(LEAVING)]
-        self.page.wait_for_selector("#engine .pill.ready")
+        self.wait_until_ready()
 
     def tab(self, name: str) -> None:
         self.page.get_by_role("tab", name=self.text(f"tabs.{name}"), exact=True).click()
