@@ -57,7 +57,7 @@ def test_the_page_speaks_the_browsers_language(open_visit: OpenVisit, language: 
 def test_the_switch_changes_every_word_and_is_remembered(visit: Visit) -> None:
     visit.switch_to("en")
     check_language(visit)
-    visit.open()
+    visit.reload()
     check_language(visit)
     expect(visit.page.locator("#language button[data-language=en]")).to_have_attribute("aria-pressed", "true")
     visit.switch_to("es")
