@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 import statistics
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -19,7 +20,10 @@ from core.finetune.config import TrainConfig
 
 SAMPLES = 3
 SAMPLE_TOKENS = 128
-SAMPLE_SECONDS = 30.0  # a slow machine shows the beginning of an answer
+ANSWERS_SECONDS = 60.0  # for all of them together: a slow machine shows the beginnings
+# Parameters up to which one thread answers. So few are multiplied sooner than threads find each other: beside other work
+# on two cores a model of 0.2 million took 30 s for 57 tokens with two threads, 2.5 s for 128 with one.
+ONE_THREAD_PARAMETERS = 50_000_000
 # A difference counts from a hundredth of the base's loss on, and from twice its standard error on: between
 # rows it varies by chance, and two standard errors leave 1 in 20 to it.
 MIN_CHANGE = 0.01
@@ -140,23 +144,43 @@ def judge(base: Sequence[RowLoss], tuned: Sequence[RowLoss], *, held_out: bool) 
     return "helped" if held_out else "not_measured"
 
 
-def answers(model: Any, tokenizer: Any, rows: Sequence[dict[str, Any]], stopped: Callable[[], bool]) -> list[Sample]:
-    """Base and tuned on the first rows (`prompt` and `completion` as messages), until `stopped`."""
-    samples = []
-    for row in rows[:SAMPLES]:
-        if stopped():
-            break
-        with evaluating(model):
+def answers(
+    model: Any, tokenizer: Any, rows: Sequence[dict[str, Any]], stopped: Callable[[], bool],
+    tell: Callable[[int, int], None],
+) -> Iterator[Sample]:
+    """Base and tuned on the first rows (`prompt` and `completion` as messages), until `stopped`. `tell` gets the number
+    of the row at hand, from 1, and how many there are."""
+    rows = rows[:SAMPLES]
+    deadline = time.monotonic() + ANSWERS_SECONDS
+    with evaluating(model), threads_for(model):
+        for number, row in enumerate(rows):
+            if stopped():
+                return
+            tell(number + 1, len(rows))
+            seconds = (deadline - time.monotonic()) / (len(rows) - number) / 2
             with model.disable_adapter():
-                base = answer(model, tokenizer, row["prompt"])
-            tuned = answer(model, tokenizer, row["prompt"])
-        asked = "\n\n".join(str(message["content"]) for message in row["prompt"])
-        samples.append(Sample(asked, str(row["completion"][-1]["content"]), base, tuned))
-    return samples
+                base = answer(model, tokenizer, row["prompt"], seconds)
+            tuned = answer(model, tokenizer, row["prompt"], seconds)
+            asked = "\n\n".join(str(message["content"]) for message in row["prompt"])
+            yield Sample(asked, str(row["completion"][-1]["content"]), base, tuned)
 
 
-def answer(model: Any, tokenizer: Any, messages: list[dict[str, str]]) -> str:
-    """Greedy: the likeliest token each time, at most SAMPLE_TOKENS."""
+@contextmanager
+def threads_for(model: Any) -> Iterator[None]:
+    """As many threads as make sense to compute one token after the other."""
+    import torch
+
+    before = torch.get_num_threads()
+    if model.num_parameters() <= ONE_THREAD_PARAMETERS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def answer(model: Any, tokenizer: Any, messages: list[dict[str, str]], seconds: float) -> str:
+    """Greedy: the likeliest token each time, at most SAMPLE_TOKENS and what comes in `seconds`."""
     import torch
 
     prompt = tokenizer.apply_chat_template(
@@ -171,7 +195,7 @@ def answer(model: Any, tokenizer: Any, messages: list[dict[str, str]]) -> str:
     with torch.no_grad(), autocast:
         told = model.generate(
             **prompt, max_new_tokens=int(min(SAMPLE_TOKENS, positions - length)), do_sample=False, use_cache=True,
-            temperature=None, top_p=None, top_k=None, max_time=SAMPLE_SECONDS,
+            temperature=None, top_p=None, top_k=None, max_time=seconds,
             pad_token_id=tokenizer.pad_token_id, eos_token_id=stop_tokens(model, tokenizer),
         )
     return str(tokenizer.decode(told[0, length:], skip_special_tokens=True)).strip()
@@ -186,13 +210,14 @@ def stop_tokens(model: Any, tokenizer: Any) -> list[int]:
 def evaluate(
     model: Any, tokenizer: Any, texts: Sequence[dict[str, Any]], tokens: Sequence[dict[str, Any]],
     collate: Callable[..., Any], batch_size: int, *, held_out: bool, stopped: Callable[[], bool],
+    tell: Callable[[int, int], None],
 ) -> Result:
-    """Scores `tokens` with and without the adapter and answers the first of `texts` both ways."""
+    """Scores `tokens` with and without the adapter and answers the first of `texts` both ways, telling which."""
     with model.disable_adapter():
         base = row_losses(model, tokens, collate, batch_size)
     tuned = row_losses(model, tokens, collate, batch_size)
     return Result(
         verdict=judge(base, tuned, held_out=held_out),
         base_loss=mean_loss(base), tuned_loss=mean_loss(tuned), rows=len(base), held_out=held_out,
-        samples=tuple(answers(model, tokenizer, texts, stopped)),
+        samples=tuple(answers(model, tokenizer, texts, stopped, tell)),
     )

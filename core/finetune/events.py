@@ -11,6 +11,7 @@ Each has `event` (its kind) and `time` (seconds since 1970). The kinds:
               tokens are those of the rows, prompts too, since the run began or was resumed
     eval      step, total, epoch, loss, seconds: on the rows held out
     saved     adapter_bytes, peak_memory_bytes
+    answering number, total: the sample answers being written
     result    see `evaluation.Result`
     finished  final_loss, seconds
     stopped   step, seconds

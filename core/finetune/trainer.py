@@ -294,6 +294,7 @@ def tell_result(run: Path, trainer: Any, tokenizer: Any, rows: Rows, events: Eve
             trainer.model, tokenizer, asked, scored,
             DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id),
             trainer.args.per_device_train_batch_size, held_out=held_out, stopped=(run / "stop").exists,
+            tell=lambda number, total: events.write("answering", number=number, total=total),
         ).to_dict()
     except Exception:
         traceback.print_exc()

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from core.finetune import evaluation, targets, trainer
 from core.finetune.config import TrainConfig
 from core.finetune.evaluation import RowLoss, evaluating, held_out_places, judge, mean_loss
-from core.finetune.loading import choose_device, load_model
+from core.finetune.loading import choose_device, load_base, load_model
 from core.finetune.models import inspect_folder
 from tests.tiny_model import make_tiny_model
 
@@ -82,3 +83,26 @@ def test_measuring_leaves_the_4_bit_weights_as_training_needs_them(tmp_path: Pat
     with torch.no_grad(), evaluating(model):
         model(input_ids=tokens)
     assert torch.equal(gradient(), before)
+
+
+def test_sample_answers_share_their_time_tell_where_they_are_and_end_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from peft import get_peft_model
+
+    config = TrainConfig(model=str(make_tiny_model(tmp_path / "tiny")))
+    base = load_base(config)
+    model = get_peft_model(base.model, trainer.lora(config, targets.choose(config, base.model)))
+    rows = [{"prompt": [{"role": "user", "content": f"pregunta {number}"}],
+             "completion": [{"role": "assistant", "content": "respuesta"}]} for number in range(5)]
+    monkeypatch.setattr(evaluation, "ANSWERS_SECONDS", 0.0)  # no time: one token each
+    told: list[tuple[int, int]] = []
+    before = torch.get_num_threads()
+    samples = list(evaluation.answers(
+        model, base.tokenizer, rows, lambda: len(told) == 2, lambda *now: told.append(now)))
+    assert told == [(1, 3), (2, 3)]
+    assert [sample.prompt for sample in samples] == ["pregunta 0", "pregunta 1"]
+    assert all(sample.base == sample.tuned for sample in samples)  # an adapter that has learnt nothing
+    assert all(len(base.tokenizer(sample.base).input_ids) <= 2 for sample in samples)
+    assert torch.get_num_threads() == before

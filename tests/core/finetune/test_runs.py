@@ -102,7 +102,8 @@ def finished(settings: Settings, tiny: Path, tmp_path_factory: pytest.TempPathFa
 def test_a_run_tells_every_step_and_ends_with_its_loss(finished: Run, settings: Settings) -> None:
     events = Runs(settings).events(finished.name)
     kinds = [event["event"] for event in events]
-    assert kinds == ["state", "start", "state", *["step"] * 4, "state", "saved", "state", "result", "finished"]
+    assert kinds == ["state", "start", "state", *["step"] * 4, "state", "saved", "state",
+                     *["answering"] * 3, "result", "finished"]
     assert [event["state"] for event in events if event["event"] == "state"] == [
         "loading", "training", "saving", "evaluating"]
     assert [step["step"] for step in finished.steps] == [1, 2, 3, 4]
