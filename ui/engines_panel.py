@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 
-from core.engines import config, embedded_models
+from core.engines import config, embedded_models, hub_cache
+from core.engines.base import ModelInfo
 from core.engines.config import EnginesConfig
 from core.engines.openai_compatible import OpenAICompatibleEngine
 from core.errors import AppError
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 def build(workshop: Workshop, timer: gr.Timer) -> None:
     """Lay out the panel and wire it. `timer` ticks each second at the page's top level."""
     events = EngineEvents(workshop)
-    seen = gr.State(None)
+    seen, asked = gr.State(None), gr.State("")
     with gr.Column(elem_classes="models-panel", elem_id="engines-panel"):
         with gr.Accordion(label("engines.embedded_title"), open=False, elem_id="embedded-models"):
             html_block(f'<p class="hint">{both("engines.embedded_intro")}</p>')
@@ -56,15 +57,15 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
                                    elem_id="server-forget")
 
     shown = [seen, shelf, server, forget]
-    timer.tick(events.refresh, [seen], [*shown, url, first], **QUIET)
+    timer.tick(events.refresh, [seen, asked], [*shown, url, first], **QUIET)
     for changed in (
-        shelf.click(events.act, None, [notices], **QUIET),
+        shelf.click(events.act, [asked], [notices, asked], **QUIET),
         use.click(events.add, [place], [notices, place], **QUIET),
         place.submit(events.add, [place], [notices, place], **QUIET),
         save.click(events.save, [url, key, first], [server_notices, url, key], **QUIET),
         forget.click(events.forget, None, [server_notices, url, key, first], **QUIET),
     ):
-        changed.then(events.redraw, None, shown, **QUIET)
+        changed.then(events.redraw, [asked], shown, **QUIET)
 
 
 @dataclass(frozen=True)
@@ -77,30 +78,34 @@ class Seen:
 
 
 class EngineEvents:
-    """What happens in the panel. Handlers answer in the language of the request."""
+    """What happens in the panel, in the request's language. `asked` is the model whose deletion waits for a yes."""
 
     def __init__(self, workshop: Workshop) -> None:
-        self._engines = workshop.engines
+        self._workshop, self._engines = workshop, workshop.engines
         self._settings = workshop.settings
 
-    async def refresh(self, seen: Seen | None, request: gr.Request) -> list[Any]:
+    async def refresh(self, seen: Seen | None, asked: str, request: gr.Request) -> list[Any]:
         """The panel as it is now, when it changed since `seen`; the fields as they are saved, the first time."""
-        now = await self._now(language_of(request))
+        now = await self._now(language_of(request), asked)
         fields = [gr.skip(), gr.skip()] if seen else [now.config.openai_url, now.config.openai_first]
         return [gr.skip()] * 6 if now == seen else [*self._drawn(now), *fields]
 
-    async def redraw(self, request: gr.Request) -> list[Any]:
+    async def redraw(self, asked: str, request: gr.Request) -> list[Any]:
         """The panel as it is now."""
-        return self._drawn(await self._now(language_of(request)))
+        return self._drawn(await self._now(language_of(request), asked))
 
-    def act(self, event: gr.EventData, request: gr.Request) -> str:
-        """What a button says by its data."""
+    def act(self, asked: str, event: gr.EventData, request: gr.Request) -> list[str]:
+        """What a button says by its data. Returns notices, and the model asked about."""
         data = event._data or {}
-        act, language = str(data.get("act", "")), language_of(request)
+        act, model, language = str(data.get("act", "")), str(data.get("model", "")), language_of(request)
         try:
             match act:
+                case "ask":
+                    return ["", model]
+                case "delete" if model == asked:
+                    return [self._delete(model, language), ""]
                 case "download":
-                    self._engines.downloads.start(str(data.get("model", "")))
+                    self._engines.downloads.start(model)
                 case "cancel":
                     self._engines.downloads.cancel()
                 case "put-away":
@@ -108,8 +113,21 @@ class EngineEvents:
                 case "unload":
                     self._engines.chooser.embedded.stop()
         except AppError as error:
-            return notices_html(error_notice(language, error))
-        return ""
+            return [notices_html(error_notice(language, error)), ""]
+        return ["", ""]
+
+    def _delete(self, model: str, language: str) -> str:
+        """A downloaded model, or the part of one. Everything else has no such button, and is refused."""
+        training = self._workshop.runs.active()
+        if training is not None and training.config.model == model:
+            raise AppError("model_in_training", model=model)
+        download = self._engines.downloads.current
+        if download is not None and download.model == model:
+            self._engines.downloads.cancel()
+            self._engines.downloads.put_away()
+        self._engines.chooser.embedded.delete(model)
+        self._engines.look_anew()
+        return notices_html(Notice(translate(language, "models.deleted", model=model), "done"))
 
     def add(self, place: str | None, request: gr.Request) -> list[Any]:
         """Use a folder, once it is seen to hold a whole model, or download what is no folder."""
@@ -156,15 +174,22 @@ class EngineEvents:
             return [notices_html(error_notice(language, error)), gr.skip(), gr.skip(), gr.skip()]
         return [notices_html(Notice(translate(language, "engines.server_forgotten"), "done")), "", "", False]
 
-    async def _now(self, language: str) -> Seen:
+    async def _now(self, language: str, asked: str) -> Seen:
         choice = self._engines.choice
         models = tuple(model for model in choice.models if model.engine == "embedded") if choice else ()
-        state = await asyncio.to_thread(lambda: self._engines.chooser.embedded.state)
-        rounded = replace(state, memory_bytes=round(state.memory_bytes, -8))  # memory moves a little all the time
+        shelf = await asyncio.to_thread(self._shelf, models, asked)
         saved = await asyncio.to_thread(self._config)
         # A session keeps what it has seen; a key has no place there.
         saved = replace(saved, openai_key="•" if saved.openai_key else "")
-        return Seen(language, EmbeddedShelf(models, rounded, self._engines.downloads.current), saved)
+        return Seen(language, shelf, saved)
+
+    def _shelf(self, models: tuple[ModelInfo, ...], asked: str) -> EmbeddedShelf:
+        """Looks at the disk."""
+        embedded = self._engines.chooser.embedded
+        state = embedded.state
+        rounded = replace(state, memory_bytes=round(state.memory_bytes, -8))  # memory moves a little all the time
+        return EmbeddedShelf(models, rounded, self._engines.downloads.current, hub_cache.partial_bytes(),
+                             embedded.removal(asked) if asked else None)
 
     def _drawn(self, now: Seen) -> list[Any]:
         return [now, embedded_view(now.language, now.shelf), server_view(now.language, now.config),

@@ -2,61 +2,91 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from core.engines.base import ModelInfo
 from core.engines.config import EnginesConfig
 from core.engines.download import Download
-from core.engines.embedded import EmbeddedState
+from core.engines.embedded import EmbeddedState, Removal
 from core.engines.embedded_models import DEFAULT_BYTES, DEFAULT_MODEL
-from ui.feedback import size_text, time_left_text
-from ui.i18n import explain, translate
+from ui.feedback import size_text
+from ui.i18n import translate
+from ui.model_rows import (
+    EJECT,
+    badge,
+    button,
+    coming,
+    delete_question,
+    ended,
+    facts,
+    html_text,
+    listed,
+    progress_text,
+    row,
+)
 
 
 @dataclass(frozen=True)
 class EmbeddedShelf:
-    """What the embedded engine has now."""
+    """What the embedded engine has now. `partial` are downloads that stopped half-way, with the bytes that came;
+    `removal` is what a deletion would mean that waits for a yes."""
 
     models: tuple[ModelInfo, ...]
     state: EmbeddedState
     download: Download | None
+    partial: Mapping[str, int] = field(default_factory=dict)
+    removal: Removal | None = None
 
 
 def embedded_view(language: str, shelf: EmbeddedShelf) -> str:
     """The models of this machine, the download, and the offer of one where there is none."""
-    rows = "".join(_model(language, model, shelf.state) for model in shelf.models)
-    listed = f'<ul class="models" aria-label="{_text(language, "engines.embedded_list")}">{rows}</ul>' if rows else ""
-    return listed + _offer(language, shelf) + (download_view(language, shelf.download) if shelf.download else "")
+    whole = {model.name for model in shelf.models}
+    coming_now = shelf.download.model if shelf.download and shelf.download.state == "running" else ""
+    rows = "".join(_model(language, model, shelf) for model in shelf.models)
+    rows += "".join(_partial(language, name, size, shelf.removal) for name, size in shelf.partial.items()
+                    if name not in whole and name != coming_now)
+    return (listed(language, rows, "engines.embedded_list") + _offer(language, shelf)
+            + (download_view(language, shelf.download) if shelf.download else ""))
 
 
-def _model(language: str, model: ModelInfo, state: EmbeddedState) -> str:
-    badges = _badge(language, "tuned", "finished") if _is_run(model) else ""
-    acts = ""
+def _model(language: str, model: ModelInfo, shelf: EmbeddedShelf) -> str:
+    state, acts = shelf.state, ""
+    badges = badge(language, "engines.tuned", "finished", "engines.tuned_hint") if _is_run(model) else ""
     if state.model == model.name:
         if state.state == "loading":
-            badges += _badge(language, "loading", "stopped")
+            badges += badge(language, "models.loading", "stopped", "engines.loading_hint")
         elif state.state == "ready":
-            badges += _badge(language, "in_memory", "indexed", size=size_text(language, state.memory_bytes))
-        acts = _button(language, "unload", model.name, "⏏", "engines.unload")
-    return (f'<li class="model"><div class="line"><strong>{escape(model.name)}</strong>{badges}'
-            f'<span class="acts">{acts}</span></div><p class="hint">{escape(_facts(language, model))}</p></li>')
+            badges += badge(language, "models.loaded", "indexed", "engines.loaded_hint",
+                            size=size_text(language, state.memory_bytes))
+        acts = button(language, "unload", model.name, EJECT, "models.unload")
+    if model.downloaded:
+        acts += button(language, "ask", model.name, "×", "models.delete")
+    known = facts(language, model, model.family, size_text(language, model.size_bytes))
+    return row(model.name, badges, acts, known, _question(language, model.name, shelf.removal))
+
+
+def _partial(language: str, name: str, size_bytes: int, removal: Removal | None) -> str:
+    """A download that stopped half-way."""
+    acts = (button(language, "download", name, "↓", "models.again_model")
+            + button(language, "ask", name, "×", "models.delete"))
+    badges = badge(language, "engines.partial", "stopped", "engines.partial_hint")
+    return row(name, badges, acts, size_text(language, size_bytes), _question(language, name, removal))
+
+
+def _question(language: str, name: str, removal: Removal | None) -> str:
+    if removal is None or removal.name != name:
+        return ""
+    sentences = [translate(language, "models.delete_ask", model=name, size=size_text(language, removal.size_bytes)),
+                 translate(language, "engines.delete_shared")]
+    if removal.needed_by:
+        sentences.append(translate(language, "engines.delete_needed", runs=", ".join(removal.needed_by)))
+    return delete_question(language, name, *sentences)
 
 
 def _is_run(model: ModelInfo) -> bool:
     """A training run's name is no path and no hub id."""
-    return "/" not in model.name and "\\" not in model.name
-
-
-def _facts(language: str, model: ModelInfo) -> str:
-    facts = [model.family, size_text(language, model.size_bytes)]
-    if model.context_tokens:
-        tokens = f"{model.context_tokens:,}"
-        grouped = tokens.replace(",", ".") if language == "es" else tokens
-        facts.append(translate(language, "models.context", tokens=grouped))
-    if model.think_levels:
-        facts.append(translate(language, "models.thinks"))
-    return " · ".join(fact for fact in facts if fact)
+    return not model.downloaded and "/" not in model.name and "\\" not in model.name
 
 
 def _offer(language: str, shelf: EmbeddedShelf) -> str:
@@ -65,68 +95,24 @@ def _offer(language: str, shelf: EmbeddedShelf) -> str:
     if on_its_way or any(model.name == DEFAULT_MODEL for model in shelf.models):
         return ""
     size = size_text(language, DEFAULT_BYTES)
-    return (f'<div class="offer"><p>{_text(language, "engines.offer", model=DEFAULT_MODEL, size=size)}</p>'
+    return (f'<div class="offer"><p>{html_text(language, "engines.offer", model=DEFAULT_MODEL, size=size)}</p>'
             f'<button type="button" data-act="download" data-model="{DEFAULT_MODEL}">'
-            f'{_text(language, "engines.download_default", size=size)}</button></div>')
+            f'{html_text(language, "engines.download_default", size=size)}</button></div>')
 
 
 def download_view(language: str, download: Download) -> str:
     """A download that runs, or one that ended until it is put away."""
-    name = f"<strong>{escape(download.model)}</strong>"
-    if download.state == "running":
-        cancel = _button(language, "cancel", download.model, _text(language, "models.cancel"), "models.cancel_model")
-        return (f'<div class="pull"><div class="line">{name}{cancel}</div>{_bar(download)}'
-                f'<p class="hint">{escape(progress_text(language, download))}</p></div>')
-    buttons = _button(language, "put-away", download.model, "×", "models.put_away")
-    if download.state != "done":
-        again = _button(language, "download", download.model, _text(language, "models.again"), "models.again_model")
-        buttons = again + buttons
-    text = explain(language, download.error) if download.error else translate(
-        language, f"engines.state_{download.state}")
-    kind, role = {"failed": ("error", "alert"), "done": ("done", "status")}.get(download.state, ("info", "status"))
-    return (f'<div class="pull notice {kind}" role="{role}"><div class="line">{name}{buttons}</div>'
-            f"<p>{escape(text)}</p></div>")
-
-
-def _bar(download: Download) -> str:
-    label = f'aria-label="{escape(download.model, quote=True)}"'
-    if not download.total_bytes:
-        return f"<progress {label}></progress>"
-    return f'<progress {label} max="{download.total_bytes}" value="{download.done_bytes}"></progress>'
-
-
-def progress_text(language: str, download: Download) -> str:
-    """How far a download is: bytes, speed and the time left, as far as they are known."""
-    if not download.total_bytes:
-        return translate(language, "engines.download_looking")
-    parts = [translate(language, "models.progress", done=size_text(language, download.done_bytes),
-                       total=size_text(language, download.total_bytes))]
-    if download.speed >= 1:
-        parts.append(f"{size_text(language, download.speed)}/s")
-    if download.seconds_left is not None:
-        parts.append(time_left_text(language, download.seconds_left))
-    return " · ".join(parts)
+    if download.state != "running":
+        return ended(language, download.model, download.state, download.error, "download")
+    words = translate(language, "engines.download_looking") if not download.total_bytes else progress_text(
+        language, download.done_bytes, download.total_bytes, download.speed, download.seconds_left)
+    return coming(language, download.model, download.done_bytes, download.total_bytes, words)
 
 
 def server_view(language: str, config: EnginesConfig) -> str:
     """The server that is saved. Of the key it tells only that there is one."""
     if not config.openai_url:
-        return f'<p class="hint">{_text(language, "engines.server_none")}</p>'
+        return f'<p class="hint">{html_text(language, "engines.server_none")}</p>'
     key = "engines.server_with_key" if config.openai_key else "engines.server_no_key"
-    return (f'<p class="facts">{_text(language, "engines.server_now", url=config.openai_url)} · '
-            f"{_text(language, key)}</p>")
-
-
-def _badge(language: str, name: str, look: str, **values: object) -> str:
-    hint = _text(language, f"engines.{name}_hint", **values)
-    return f' <span class="badge {look}" title="{hint}">{_text(language, f"engines.{name}")}</span>'
-
-
-def _button(language: str, act: str, model: str, sign: str, key: str) -> str:
-    label = _text(language, key, model=model)
-    return (f'<button type="button" data-act="{act}" data-model="{escape(model, quote=True)}" aria-label="{label}" '
-            f'title="{label}">{sign}</button>')
-
-
-def _text(language: str, key: str, **values: object) -> str:
-    return escape(translate(language, key, **values), quote=True)
+    return (f'<p class="facts">{html_text(language, "engines.server_now", url=config.openai_url)} · '
+            f"{html_text(language, key)}</p>")

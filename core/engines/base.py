@@ -52,6 +52,7 @@ class ModelInfo:
     quantization: str = ""
     context_tokens: int = 0  # what the model can hold at most; 0 where the engine does not tell
     think_levels: tuple[str, ...] = ()  # ("low", "medium", "high"), ("off", "on"), or none
+    downloaded: bool = False  # from a hub into its cache, from where the page may delete it
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.engines.embedded_models import cache_folder
+from core.engines.hub_cache import PARTIAL_SUFFIX, cache_folder
 from core.errors import EngineError
 
 # Weights as safetensors only: the other formats are pickles, which run code when they are read.
@@ -175,7 +175,7 @@ def blob_path(model: str, file: HubFile) -> Path:
 
 
 def partial_path(model: str, file: HubFile) -> Path:
-    return blob_path(model, file).with_name(f"{file.sha256}.taller.incomplete")
+    return blob_path(model, file).with_name(file.sha256 + PARTIAL_SUFFIX)
 
 
 def partial_size(model: str, file: HubFile) -> int:

@@ -18,7 +18,7 @@ from typing import Literal
 import psutil
 
 from core import processes
-from core.engines import config, embedded_models
+from core.engines import config, embedded_models, hub_cache
 from core.engines.base import ChatRequest, EngineEvent, Loading, ModelInfo
 from core.engines.embedded_child import GenerationChild
 from core.engines.embedded_models import LocalModel
@@ -38,6 +38,15 @@ class EmbeddedState:
     state: Literal["stopped", "loading", "ready"]
     model: str = ""
     memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What deleting a model frees, and the training runs that cannot answer without it."""
+
+    name: str
+    size_bytes: int
+    needed_by: tuple[str, ...] = ()
 
 
 class EmbeddedEngine:
@@ -90,6 +99,21 @@ class EmbeddedEngine:
             child.stop()
 
     close = stop
+
+    def removal(self, name: str) -> Removal:
+        """What deleting a downloaded model, or the part of one, would mean."""
+        folder = hub_cache.cache_folder(name)
+        needed_by = (model.name for model in self._installed() if model.adapter and folder in model.folder.parents)
+        return Removal(name, hub_cache.disk_bytes(name), tuple(needed_by))
+
+    def delete(self, name: str) -> None:
+        """Take a downloaded model, or the part of one, off the disk; out of memory first, where it is there. A folder
+        of the user's and a training run are never touched. Raises EngineError `engine_embedded_missing`,
+        `model_not_deleted`."""
+        child = self._child
+        if child is not None and hub_cache.cache_folder(name) in child.model.folder.parents:
+            self.stop()
+        hub_cache.delete(name)
 
     def _installed(self) -> list[LocalModel]:
         return embedded_models.installed(self._settings, config.load(self._settings.data_dir))

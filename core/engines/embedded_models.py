@@ -6,7 +6,6 @@ Knows files, not weights: nothing here imports torch.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from core.engines.base import ModelInfo
 from core.engines.config import EnginesConfig
+from core.engines.hub_cache import cache_folder, cached_models, downloaded_folder, hub_cache
 from core.errors import EngineError
 from core.settings import Settings
 
@@ -37,9 +37,14 @@ class LocalModel:
     max_positions: int  # tokens the model was made for
     think_levels: tuple[str, ...]
 
+    @property
+    def downloaded(self) -> bool:
+        """Whether it lies in the hub's cache under its own name, from where it can be fetched again."""
+        return self.adapter is None and cache_folder(self.name) in self.folder.parents
+
     def info(self, context_tokens: int) -> ModelInfo:
         return ModelInfo(self.name, self.size_bytes, self.family, engine="embedded", context_tokens=context_tokens,
-                         think_levels=self.think_levels)
+                         think_levels=self.think_levels, downloaded=self.downloaded)
 
 
 def installed(settings: Settings, config: EnginesConfig) -> list[LocalModel]:
@@ -98,29 +103,6 @@ def _model(name: str, folder: Path, adapter: Path | None) -> LocalModel:
     )
 
 
-def hub_cache() -> Path:
-    """Where the hub's files are kept, for every program on this machine."""
-    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
-
-
-def cache_folder(model: str) -> Path:
-    """The hub cache's folder of a model, which may not exist."""
-    return hub_cache() / f"models--{model.replace('/', '--')}"
-
-
-def downloaded_folder(model: str) -> Path | None:
-    """The newest snapshot of a hub model on this machine; None when there is none."""
-    if not model or ".." in model or "\\" in model or model.startswith(("/", "~")):
-        return None
-    try:
-        revision = (cache_folder(model) / "refs" / "main").read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        return None
-    folder = cache_folder(model) / "snapshots" / revision
-    return folder if revision and folder.is_dir() else None
-
-
 def _configured(config: EnginesConfig) -> Iterator[LocalModel]:
     if config.embedded_model and Path(config.embedded_model).expanduser().is_dir():
         yield from _if_whole(Path(config.embedded_model), config.embedded_model)
@@ -139,8 +121,7 @@ def _bases(runs: Iterable[LocalModel]) -> Iterator[LocalModel]:
 
 
 def _downloaded() -> Iterator[LocalModel]:
-    for cached in sorted(hub_cache().glob("models--*")):
-        name = cached.name.removeprefix("models--").replace("--", "/")
+    for name in cached_models():
         folder = downloaded_folder(name)
         if folder is not None:
             yield from _if_whole(folder, name)

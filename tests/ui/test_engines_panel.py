@@ -20,6 +20,8 @@ from core.engines.config import EnginesConfig
 from core.engines.download import Download
 from core.engines.embedded import EmbeddedState
 from core.engines.embedded_models import DEFAULT_MODEL
+from core.engines.hub_cache import cache_folder
+from core.finetune.runs import Runs
 from core.settings import Settings
 from tests.hub_server import HubServer
 from tests.openai_server import OpenAIServer
@@ -49,7 +51,9 @@ def events(engines: Engines) -> EngineEvents:
 
 
 def page_of(engines: Engines) -> EngineEvents:
-    return EngineEvents(SimpleNamespace(engines=engines, settings=engines.chooser._settings))  # type: ignore[arg-type]
+    settings = engines.chooser._settings
+    workshop = SimpleNamespace(engines=engines, settings=settings, runs=Runs(settings))
+    return EngineEvents(workshop)  # type: ignore[arg-type]
 
 
 def saved(engines: Engines) -> EnginesConfig:
@@ -57,7 +61,7 @@ def saved(engines: Engines) -> EnginesConfig:
 
 
 def make_model(folder: Path) -> Path:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     about = {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "max_position_embeddings": 40960}
     (folder / "config.json").write_text(json.dumps(about))
     (folder / "tokenizer.json").write_text("{}")
@@ -78,7 +82,7 @@ def test_a_server_that_answers_is_saved_and_its_key_is_nowhere_to_be_seen(
         assert "error" in refused and saved(engines) == EnginesConfig()
         notice, url, key_field = await events.save(server.url, KEY, True, ENGLISH)
         assert ("done" in notice, url, key_field) == (True, f"{server.url}/v1", "")
-        drawn = await events.refresh(None, ENGLISH)
+        drawn = await events.refresh(None, "", ENGLISH)
         assert KEY not in repr(drawn)
         assert "key saved ••••" in drawn[2]
         assert drawn[-2:] == [f"{server.url}/v1", True]
@@ -119,7 +123,7 @@ def test_a_folder_is_used_once_it_is_whole(engines: Engines, events: EngineEvent
     notice, field = events.add(f' "{model}" ', ENGLISH)
     assert ("done" in notice, field) == (True, "")
     assert asyncio.run(engines.current()).status.model == str(model)
-    assert str(model) in asyncio.run(events.redraw(ENGLISH))[1]
+    assert str(model) in asyncio.run(events.redraw("", ENGLISH))[1]
 
 
 def test_a_download_is_seen_by_every_page_and_ends_as_a_model_that_answers(
@@ -127,24 +131,24 @@ def test_a_download_is_seen_by_every_page_and_ends_as_a_model_that_answers(
 ) -> None:
     async def shown(events: EngineEvents, text: str) -> None:
         give_up = time.monotonic() + 20
-        while text not in (await events.redraw(ENGLISH))[1]:
-            assert time.monotonic() < give_up, (await events.redraw(ENGLISH))[1]
+        while text not in (await events.redraw("", ENGLISH))[1]:
+            assert time.monotonic() < give_up, (await events.redraw("", ENGLISH))[1]
             await asyncio.sleep(0.1)
 
     async def test(hub: HubServer) -> None:
         here, there = page_of(engines), page_of(engines)
         await engines.look()
-        assert "Download (1.5 GB)" in (await here.redraw(ENGLISH))[1]
+        assert "Download (1.5 GB)" in (await here.redraw("", ENGLISH))[1]
         hub.bytes_per_second = 100_000
-        here.act(pressed("download", DEFAULT_MODEL), ENGLISH)
+        here.act("", pressed("download", DEFAULT_MODEL), ENGLISH)
         await shown(there, "<progress aria-label")
-        there.act(pressed("cancel"), ENGLISH)
+        there.act("", pressed("cancel"), ENGLISH)
         await shown(here, "What has come is kept")
         hub.bytes_per_second = 0
-        here.act(pressed("download", DEFAULT_MODEL), ENGLISH)
+        here.act("", pressed("download", DEFAULT_MODEL), ENGLISH)
         await shown(there, "it can be chosen now")
         assert (await engines.current()).status.engine == "embedded"
-        there.act(pressed("put-away"), ENGLISH)
+        there.act("", pressed("put-away"), ENGLISH)
         await shown(here, "qwen3")
 
     with HubServer(DEFAULT_MODEL, make_model(tmp_path / "published")) as hub:
@@ -152,10 +156,38 @@ def test_a_download_is_seen_by_every_page_and_ends_as_a_model_that_answers(
         asyncio.run(test(hub))
 
 
+def test_a_downloaded_model_is_deleted_after_a_yes_and_a_folder_of_the_users_never(
+    engines: Engines, events: EngineEvents, tmp_path: Path
+) -> None:
+    def press(act: str, model: str, asked: str = "") -> list[str]:
+        return events.act(asked, pressed(act, model), ENGLISH)
+
+    def shown(asked: str = "") -> str:
+        return str(asyncio.run(events.redraw(asked, ENGLISH))[1])
+
+    own = make_model(tmp_path / "own")
+    events.add(str(own), ENGLISH)
+    (cache_folder("org/chat") / "refs").mkdir(parents=True)
+    (cache_folder("org/chat") / "refs" / "main").write_text("abc")
+    make_model(cache_folder("org/chat") / "snapshots" / "abc")
+    (cache_folder("org/half") / "blobs").mkdir(parents=True)
+    (cache_folder("org/half") / "blobs" / "1f.taller.incomplete").write_bytes(b"0" * 5000)
+    asyncio.run(engines.current())
+    assert shown().count('data-act="ask"') == 2 and "Half downloaded" in shown() and "Trained here" not in shown()
+    assert press("delete", "org/chat") == ["", ""]  # nobody was asked
+    assert press("ask", "org/chat") == ["", "org/chat"]
+    assert "It frees 400 kB" in shown("org/chat") and "other programs on this machine" in shown("org/chat")
+    for model in ("org/chat", "org/half"):
+        assert "was deleted" in press("delete", model, asked=model)[0]
+        assert not cache_folder(model).exists()
+    assert "is not on this machine" in press("delete", str(own), asked=str(own))[0]
+    assert [model.name for model in asyncio.run(engines.current()).models] == [str(own)]
+
+
 def test_only_what_changed_is_drawn(events: EngineEvents) -> None:
     async def test() -> None:
-        seen = (await events.refresh(None, ENGLISH))[0]
-        assert await events.refresh(seen, ENGLISH) == [gr.skip()] * 6
+        seen = (await events.refresh(None, "", ENGLISH))[0]
+        assert await events.refresh(seen, "", ENGLISH) == [gr.skip()] * 6
 
     asyncio.run(test())
 

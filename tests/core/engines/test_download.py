@@ -11,7 +11,8 @@ import pytest
 
 from core.engines.config import EnginesConfig
 from core.engines.download import Download, Downloads
-from core.engines.embedded_models import cache_folder, installed
+from core.engines.embedded_models import installed
+from core.engines.hub_cache import cache_folder
 from core.errors import EngineError
 from core.settings import Settings
 from tests.hub_server import HubServer

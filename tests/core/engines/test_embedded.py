@@ -7,6 +7,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +23,7 @@ from core.engines.base import ChatRequest, EngineEvent, Finished, Loading, Messa
 from core.engines.config import EnginesConfig
 from core.engines.embedded import CPU_CONTEXT, EmbeddedEngine, check_memory, context_of
 from core.engines.embedded_models import from_folder
+from core.engines.hub_cache import cache_folder
 from core.errors import EngineError
 from core.settings import Settings
 from tests.tiny_model import make_tiny_model
@@ -284,18 +286,26 @@ def test_killing_the_app_ends_the_child(tiny: Path, tmp_path: Path) -> None:
     assert gone(pid, 3)
 
 
-def test_stopping_frees_the_memory_and_tells_who_was_being_answered(tiny: Path, tmp_path: Path) -> None:
-    engine = EmbeddedEngine(settings_for(tmp_path, tiny))
+def test_deleting_a_model_stops_it_first_and_tells_who_was_being_answered(tiny: Path, tmp_path: Path) -> None:
+    folder = cache_folder("org/tiny")
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("abc")
+    shutil.copytree(tiny, folder / "snapshots" / "abc")
+    make_adapter(folder / "snapshots" / "abc", tmp_path / "runs" / "mine" / "adapter")
+    engine = EmbeddedEngine(Settings(data_dir=tmp_path, runs_dir=tmp_path / "runs"))
+    removal = engine.removal("org/tiny")
+    assert removal.size_bytes > 100_000 and removal.needed_by == ("mine",)
 
     async def interrupted() -> str:
-        async for _ in engine.chat(request(str(tiny))):
-            asyncio.get_running_loop().call_later(0.5, lambda: asyncio.create_task(asyncio.to_thread(engine.stop)))
+        async for _ in engine.chat(request("org/tiny")):
+            asyncio.get_running_loop().call_later(0.5, threading.Thread(target=engine.delete, args=("org/tiny",)).start)
         return "not reached"
 
     with pytest.raises(EngineError) as caught:
         asyncio.run(interrupted())
     assert caught.value.code == "engine_embedded_stopped"
     assert engine.state.state == "stopped"
+    assert not folder.exists() and asyncio.run(engine.models()) == []
 
 
 def test_a_model_larger_than_the_memory_is_not_even_started(tiny: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.engines.config import EnginesConfig
-from core.engines.embedded_models import by_name, cache_folder, from_folder, installed
+from core.engines.embedded_models import by_name, from_folder, installed
+from core.engines.hub_cache import cache_folder
 from core.errors import EngineError
 from core.settings import Settings
 from ui.i18n import explain
