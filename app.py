@@ -68,7 +68,7 @@ def run_training(options: argparse.Namespace, settings: Settings, language: str)
         return list_runs(settings, language, as_json=options.json)
     return train(settings, language, TrainOptions(
         dataset=options.dataset, model=options.model, changes=tuple(options.set), columns=options.columns,
-        resume=options.resume, skip_bad_rows=options.skip_bad_rows, as_json=options.json))
+        resume=options.resume, skip_bad_rows=options.skip_bad_rows, prepare=options.prepare, as_json=options.json))
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -130,6 +130,7 @@ def parser(language: str) -> argparse.ArgumentParser:
     train.add_argument("--columns", metavar="NAME=COLUMN,…", help=text("columns"))
     train.add_argument("--skip-bad-rows", action="store_true", help=text("skip_bad_rows"))
     train.add_argument("--resume", metavar="RUN", help=text("resume"))
+    train.add_argument("--prepare", action="store_true", help=text("prepare"))
 
     commands.add_parser("runs", parents=[common], help=text("runs"))
     return top

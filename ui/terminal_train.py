@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -22,12 +23,14 @@ from core.finetune.examples import ColumnMapping, mapping_of
 from core.finetune.preflight import default_model
 from core.finetune.run import Run
 from core.finetune.runs import Runs
+from core.processes import python_module
 from core.settings import Settings
 from ui.i18n import plural, translate
 
 _POLL_SECONDS = 0.5
 _PROBLEMS_SHOWN = 20
-SAMPLES = Path(__file__).parent.parent / "core" / "finetune" / "samples"
+FINETUNE = Path(__file__).parent.parent / "core" / "finetune"
+SAMPLES, ACCELERATE = FINETUNE / "samples", FINETUNE / "accelerate.yaml"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class TrainOptions:
     columns: str | None = None  # name=column, with commas between
     resume: str | None = None
     skip_bad_rows: bool = False
+    prepare: bool = False  # all but the start, which is left to `accelerate launch`
     as_json: bool = False
 
 
@@ -55,10 +59,14 @@ def train(settings: Settings, language: str, options: TrainOptions) -> int:
         if options.dataset:
             raise TrainingError("train_resume_dataset", name=options.resume)
         shown = len(runs.events(options.resume))
-        run = runs.resume(options.resume, runs.get(options.resume).config.with_settings(changes))
+        wanted = runs.get(options.resume).config.with_settings(changes)
+        run = runs.resume(options.resume, wanted, begin=not options.prepare)
     else:
         shown = 0
         run = _start(settings, runs, screen, options, changes)
+    if options.prepare:
+        screen.prepared(run, resume=options.resume is not None)
+        return 0
     screen.started(run)
     return _follow(runs, run, screen, shown)
 
@@ -70,7 +78,7 @@ def _start(settings: Settings, runs: Runs, screen: Screen, options: TrainOptions
     before = time.time()
     try:
         return runs.start(config, dataset, mapping=_mapping(options.columns), skip_bad_rows=options.skip_bad_rows,
-                          on_progress=screen.checked, on_report=screen.report)
+                          on_progress=screen.checked, on_report=screen.report, begin=not options.prepare)
     except KeyboardInterrupt:
         run = runs.active()
         if run is not None and run.created.timestamp() >= before:
@@ -167,6 +175,14 @@ class Screen:
         if self.as_json:
             self.put(event="run", name=run.name, folder=str(run.folder), model=run.config.model)
         self.say("terminal.train_started", name=run.name, model=run.config.model)
+
+    def prepared(self, run: Run, *, resume: bool) -> None:
+        """The command that starts it on several GPUs."""
+        command = [*python_module("accelerate.commands.launch", "--config_file", str(ACCELERATE)),
+                   "-m", "core.finetune.worker", str(run.folder), *(["--resume"] if resume else [])]
+        if self.as_json:
+            self.put(event="run", name=run.name, folder=str(run.folder), model=run.config.model, command=command)
+        self.say("terminal.train_prepared", name=run.name, command=shlex.join(command))
 
     def events(self, events: list[dict[str, Any]]) -> None:
         for event in events:

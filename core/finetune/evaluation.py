@@ -21,8 +21,8 @@ from core.finetune.config import TrainConfig
 SAMPLES = 3
 SAMPLE_TOKENS = 128
 ANSWERS_SECONDS = 60.0  # for all of them together: a slow machine shows the beginnings
-# Parameters up to which one thread answers. So few are multiplied sooner than threads find each other: beside other work
-# on two cores a model of 0.2 million took 30 s for 57 tokens with two threads, 2.5 s for 128 with one.
+# Parameters up to which one thread answers. So few are multiplied sooner than threads find each other: beside other
+# work on two cores a model of 0.2 million took 30 s for 57 tokens with two threads, 2.5 s for 128 with one.
 ONE_THREAD_PARAMETERS = 50_000_000
 # A difference counts from a hundredth of the base's loss on, and from twice its standard error on: between
 # rows it varies by chance, and two standard errors leave 1 in 20 to it.

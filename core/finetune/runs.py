@@ -59,10 +59,11 @@ class Runs:
     def start(
         self, config: TrainConfig, dataset_path: Path, *, mapping: ColumnMapping | None = None, turns: Turns = "all",
         skip_bad_rows: bool = False, title: str = "", on_progress: Callable[[int], None] | None = None,
-        on_report: Callable[[DatasetReport], None] | None = None,
+        on_report: Callable[[DatasetReport], None] | None = None, begin: bool = True,
     ) -> Run:
-        """Check everything that can be checked, then start a worker that outlives us. A dataset may be the one of
-        another run. `on_progress` is told the rows checked so far, `on_report` what the check found.
+        """Check everything that can be checked, then start a worker that outlives us; without `begin` someone else
+        will (`accelerate launch`). A dataset may be the one of another run. `on_progress` is told the rows checked so
+        far, `on_report` what the check found.
 
         Raises TrainingError: train_already_running, dataset_bad_rows unless `skip_bad_rows`, and what
         `TrainConfig.validate`, `check_dataset` and `preflight.check` raise.
@@ -90,13 +91,14 @@ class Runs:
             with self._starting():
                 self._refuse_second()
                 folder = prepared.replace(self._free_name(config))
-                launch(folder)
+                if begin:
+                    launch(folder)
         return self.get(folder.name)
 
-    def resume(self, name: str, wanted: TrainConfig | None = None) -> Run:
+    def resume(self, name: str, wanted: TrainConfig | None = None, *, begin: bool = True) -> Run:
         """Go on with a run that was stopped, interrupted or failed, from its last checkpoint or else from the
         beginning; a finished one goes on when it is given more epochs. `wanted` are its settings, of which only
-        those in `comparing.CHANGEABLE` may differ.
+        those in `comparing.CHANGEABLE` may differ; `begin` as in `start`.
 
         Raises TrainingError: train_already_running, train_run_not_found, train_not_resumable, train_resume_differs,
         and what `preflight.check` raises.
@@ -114,8 +116,10 @@ class Runs:
                     write_json(run.folder / "about.json", about)
                     write_json(run.folder / "config.json", wanted.to_dict())
                 (run.folder / "stop").unlink(missing_ok=True)
-                mark_starting(run.folder)
-            launch(run.folder, resume=True)
+                if begin:
+                    mark_starting(run.folder)
+            if begin:
+                launch(run.folder, resume=True)
         return self.get(name)
 
     def list(self) -> RunList:

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from core.finetune import dataset
+from core.processes import python_module
 from tests.running_app import APP, environment, run_app
 from tests.tiny_model import make_tiny_model
 from ui.i18n import translate
+from ui.terminal_train import ACCELERATE
 
 SAMPLE = Path(dataset.__file__).parent / "samples" / "taller_es.jsonl"
 PATIENCE_SECONDS = 120.0
@@ -126,3 +128,30 @@ def test_ctrl_c_stops_the_run_and_it_can_be_resumed(folder: Path, tiny: Path) ->
     assert resumed["step"] == run["step"]
     assert again[-1]["event"] == "finished"
     assert listed(folder)[0]["state"] == "finished"
+
+
+def test_a_prepared_run_trains_in_two_processes_of_which_one_tells_the_events(folder: Path, tiny: Path) -> None:
+    prepared = run_app(folder, "train", str(SAMPLE), "--model", str(tiny), "--set", "epochs=1", "--set", "batch_size=8",
+                       "--prepare", "--json")
+    told = lines(prepared.stdout)[-1]
+    assert not (Path(told["folder"]) / "events.jsonl").exists()
+    worker = told["command"][told["command"].index("core.finetune.worker"):]
+    # As `accelerate launch` starts it on two GPUs; on a CPU it would start one process alone.
+    two = python_module("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", *worker)
+    ran = subprocess.run(two, cwd=APP.parent, env=environment(), capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    events = lines((Path(told["folder"]) / "events.jsonl").read_text(encoding="utf-8"))
+    steps = [event["step"] for event in events if event["event"] == "step"]
+    start = next(event for event in events if event["event"] == "start")
+    learnt = start["rows"] - start["held_out_rows"] - start["dropped_rows"]
+    assert steps == list(range(1, -(-learnt // 16) + 1))
+    assert [event["event"] for event in events].count("finished") == 1
+    run = next(run for run in listed(folder) if run["name"] == told["name"])
+    assert (run["state"], run["total"]) == ("finished", len(steps))
+
+
+def test_the_config_file_of_accelerate_is_one_it_reads() -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(ACCELERATE))
+    assert (config.distributed_type, config.num_processes) == ("MULTI_GPU", 2)
