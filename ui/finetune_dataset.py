@@ -23,6 +23,7 @@ from core.finetune.formats import open_source
 from core.finetune.inspection import Inspection, inspect
 from ui.feedback import error_notice, language_of, notices_html
 from ui.finetune_dataset_view import counting, lengths, plain_preview, preview, summary, trouble
+from ui.finetune_draft import Draft, Drafts
 from ui.terminal_train import sample_dataset
 from ui.workshop import Workshop
 
@@ -40,6 +41,7 @@ class Examples:
     path: str = ""
     name: str = ""
     checked: str = ""
+    modified: int = 0  # ns: tells the file from a later one of its name
     columns: tuple[str, ...] = ()
     mapping: ColumnMapping | None = None  # as the reader picked it
     report: DatasetReport | None = field(default=None, repr=False)
@@ -54,25 +56,33 @@ class DatasetEvents:
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._folder = workshop.settings.data_dir.resolve() / "checked"
+        self.drafts = Drafts(workshop.settings.data_dir.resolve() / "new_run")
         # One child counts at a time, and what it found serves whoever asked for the same.
         self._counting = asyncio.Lock()
-        self._counted: dict[tuple[str, str], Inspection] = {}
+        self._counted: dict[tuple[object, ...], Inspection] = {}
 
     async def take(self, file: str | None, request: gr.Request) -> list[Any]:
         """A dropped file: examples, summary, whether bad rows may be skipped, the columns' box and pickers."""
-        return await self._take(Path(file or ""), Path(file or "").name, language_of(request))
+        language, path = language_of(request), Path(file or "")
+        try:
+            kept = await asyncio.to_thread(self.drafts.adopt, path)
+        except AppError as error:
+            return self.clear(notices_html(error_notice(language, error)))
+        return await self._take(kept, path.name, language)
 
     async def take_sample(self, request: gr.Request) -> list[Any]:
         path = sample_dataset(language_of(request))
         return [None, *await self._take(path, path.name, language_of(request))]
 
-    async def take_run(self, path: Path, name: str, language: str) -> list[Any]:
-        """The examples of a run, to be trained on again."""
-        return await self._take(path, name, language)
+    async def take_again(self, draft: Draft, language: str) -> list[Any]:
+        """The examples of an earlier run, or those chosen last."""
+        if not draft.path:
+            return self.clear()
+        return await self._take(Path(draft.path), draft.name, language, draft.mapping, skip_bad=draft.skip_bad)
 
-    def clear(self) -> list[Any]:
+    def clear(self, told: str = "") -> list[Any]:
         hidden = gr.update(visible=False)
-        return [Examples(), "", gr.update(visible=False, value=False), hidden, *[gr.skip()] * len(MAPPED)]
+        return [Examples(), told, gr.update(visible=False, value=False), hidden, *[gr.skip()] * len(MAPPED)]
 
     async def map(self, request: gr.Request, examples: Examples, *columns: str | None) -> list[Any]:
         """Read the file anew by the columns picked, in the order of MAPPED."""
@@ -97,7 +107,7 @@ class DatasetEvents:
         yield [examples, *self._shown(language, examples, limit)]
 
     async def _count(self, examples: Examples, model: str, limit: int) -> Inspection:
-        key = (examples.checked, model)
+        key = (examples.path, examples.modified, examples.mapping, model)
         async with self._counting:
             if key not in self._counted:
                 found = await asyncio.to_thread(self._inspect, examples, model, limit)
@@ -114,7 +124,8 @@ class DatasetEvents:
         examples = replace(examples, place=examples.place + step)
         return [examples, self._shown(language_of(request), examples, TrainConfig().max_length)[1]]
 
-    async def _take(self, path: Path, name: str, language: str, mapping: ColumnMapping | None = None) -> list[Any]:
+    async def _take(self, path: Path, name: str, language: str, mapping: ColumnMapping | None = None, *,
+                    skip_bad: bool = False) -> list[Any]:
         try:
             examples = await asyncio.to_thread(self._check, path, name, mapping)
         except AppError as error:
@@ -127,7 +138,7 @@ class DatasetEvents:
         assert report is not None
         offered = bool(report.columns) and path.name != "dataset.jsonl"
         doubtful = bool(report.unused_columns) and report.bad_rows > 0
-        return [examples, summary(language, report, name), gr.update(visible=report.bad_rows > 0, value=False),
+        return [examples, summary(language, report, name), gr.update(visible=report.bad_rows > 0, value=skip_bad),
                 gr.update(visible=offered, open=doubtful), *self._pickers(report.columns, mapping or report.mapping)]
 
     def _pickers(self, columns: tuple[str, ...], mapping: ColumnMapping | None) -> list[Any]:
@@ -144,7 +155,7 @@ class DatasetEvents:
                     old.unlink()
         checked = self._folder / f"{uuid.uuid4().hex}.jsonl"
         report = check_dataset(path, mapping=mapping, write_to=checked)
-        return Examples(str(path), name, str(checked), report.columns, mapping, report)
+        return Examples(str(path), name, str(checked), path.stat().st_mtime_ns, report.columns, mapping, report)
 
     def _inspect(self, examples: Examples, model: str, limit: int) -> Inspection:
         checked = Path(examples.checked)

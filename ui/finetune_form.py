@@ -101,6 +101,16 @@ def values_of(config: TrainConfig) -> list[Any]:
     return [config.model, *(shown(getattr(config, name)) for name in SETTINGS)]
 
 
+def kept_values(kept: Mapping[str, Any]) -> list[Any]:
+    """What fills the form with values kept by their names, in the order of `Form.inputs`. What an earlier version of
+    the form could hold and this one cannot is the recipe's."""
+    def value(setting: Field[Any]) -> Any:
+        usual = shown(setting.default)
+        found = kept.get(setting.name, usual)
+        return found if found in setting.metadata.get("choices", (found,)) else usual
+    return [value(_KNOWN[name]) for name in ("model", *SETTINGS)]
+
+
 def config_of(values: Sequence[Any]) -> TrainConfig:
     """What the form says, checked. Raises TrainingError."""
     written = {name: text_of(value) for name, value in zip(("model", *SETTINGS), values, strict=True)

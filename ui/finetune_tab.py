@@ -13,9 +13,9 @@ import gradio as gr
 from ui import finetune_script
 from ui.documents_script import BUTTONS
 from ui.feedback import QUIET, both, html_block, label
-from ui.finetune_again import AgainEvents
 from ui.finetune_ask import AskEvents
 from ui.finetune_dataset import MAPPED, DatasetEvents, Examples
+from ui.finetune_filling import FillingEvents
 from ui.finetune_form import Form, build_form
 from ui.finetune_runs import PARTS, RunEvents, Seen
 from ui.finetune_start import Shown, StartEvents
@@ -80,7 +80,7 @@ class RunParts:
         return [getattr(self, name) for name in PARTS]
 
 
-def build(workshop: Workshop, timer: gr.Timer, page: gr.Blocks) -> Talk:
+def build(workshop: Workshop, timer: gr.Timer, page: gr.Blocks, tab: gr.Tab) -> Talk:
     """Lay out the tab and wire it. What opens the chat on a run is for the page to wire."""
     shown = gr.State(Shown())
     with gr.Row(elem_classes="finetune-row"):
@@ -103,7 +103,7 @@ def build(workshop: Workshop, timer: gr.Timer, page: gr.Blocks) -> Talk:
     starting = StartEvents(workshop)
     events = RunEvents(workshop, starting)
     start_parts = StartParts(form, chips, verdict, start, notices)
-    _wire_form(workshop, page, starting, dataset, start_parts, parts, shown)
+    _wire_form(workshop, page, tab, starting, dataset, start_parts, parts, shown)
     _wire_runs(timer, page, events, parts, shown)
     return Talk(parts.talk, parts.notices, shown, events)
 
@@ -154,17 +154,20 @@ def _run_parts() -> dict[str, Any]:
             "curve": curve, "result": result, "log": log, "question": question, "ask": ask, "answers": answers}
 
 
-def _wire_form(workshop: Workshop, page: gr.Blocks, starting: StartEvents, dataset: DatasetParts, start: StartParts,
-               runs: RunParts, shown: gr.State) -> None:
+def _wire_form(workshop: Workshop, page: gr.Blocks, tab: gr.Tab, starting: StartEvents, dataset: DatasetParts,
+               start: StartParts, runs: RunParts, shown: gr.State) -> None:
     """Whatever changes examples or model has the tokens counted; whatever changes anything, the verdict."""
     events, examples, form = DatasetEvents(workshop), gr.State(Examples()), start.form
-    again = AgainEvents(workshop, events)
+    filling, opened = FillingEvents(workshop, events), gr.State(False)
     length, fields = form.settings["max_length"], form.inputs()
+    held = [opened, examples, dataset.skip_bad, *fields]
     looked = [examples, dataset.lengths, dataset.preview]
 
     def look(after: Any) -> None:
+        after.then(filling.keep, held, None, **QUIET)
         after.then(starting.judge, [examples, *fields], [start.verdict], **QUIET)  # as far as it is known
         counted = after.then(events.look, [examples, form.model, length], looked, **QUIET)
+        counted.then(events.relimit, [examples, length], [dataset.lengths], **QUIET)  # it may have changed meanwhile
         counted.then(starting.judge, [examples, *fields], [start.verdict], **QUIET)
 
     taken = [examples, *dataset.taken()]
@@ -176,11 +179,13 @@ def _wire_form(workshop: Workshop, page: gr.Blocks, starting: StartEvents, datas
     look(form.model.change(starting.note, None, None, trigger_mode="always_last", **QUIET))
     for offers in (start.chips, start.verdict):
         offers.click(starting.take_offer, fields, fields, **QUIET)
-    look(runs.runs.select(again.again, None, [*taken, *fields, start.notices], **QUIET))
+    look(tab.select(filling.restore, [opened], [opened, *taken, *fields], **QUIET))
+    look(runs.runs.select(filling.again, None, [*taken, *fields, start.notices], **QUIET))
     form.reset.click(starting.reset, None, fields[1:], **QUIET)
     length.change(events.relimit, [examples, length], [dataset.lengths], trigger_mode="always_last", **QUIET)
-    for field in fields[1:]:
-        field.change(starting.judge, [examples, *fields], [start.verdict], trigger_mode="always_last", **QUIET)
+    changed = [field.change for field in fields[1:]]
+    gr.on(changed, starting.judge, [examples, *fields], [start.verdict], trigger_mode="always_last", **QUIET)
+    gr.on([*changed, dataset.skip_bad.change], filling.keep, held, None, trigger_mode="always_last", **QUIET)
     dataset.preview.click(events.turn, [examples], [examples, dataset.preview], **QUIET)
     page.load(starting.suggest, None, [start.chips, form.model], **QUIET)
     start.start.click(starting.start, [examples, dataset.skip_bad, shown, *fields], [start.notices, shown],

@@ -16,8 +16,8 @@ from core.finetune.config import TrainConfig
 from core.finetune.runs import Runs
 from core.settings import Settings
 from tests.ui.made_runs import GOOD, make_run
-from ui.finetune_again import AgainEvents
 from ui.finetune_dataset import MAPPED, DatasetEvents
+from ui.finetune_filling import FillingEvents
 from ui.finetune_form import SETTINGS, config_of, values_of
 from ui.finetune_runs import PARTS, RunEvents, Seen
 from ui.finetune_start import Shown, StartEvents
@@ -103,7 +103,7 @@ def test_an_adapter_is_handed_out_as_a_zip_from_the_uploads(workshop: Workshop, 
 
 def test_run_again_fills_form_and_examples(workshop: Workshop) -> None:
     make_run(workshop.settings.runs_dir, "one", batch_size=2)
-    again = AgainEvents(workshop, DatasetEvents(workshop))
+    again = FillingEvents(workshop, DatasetEvents(workshop))
     update = asyncio.run(again.again(pressed("again", "one"), ENGLISH))
     assert len(update) == 4 + len(MAPPED) + 1 + len(SETTINGS) + 1
     assert update[0].name == "ej.jsonl" and update[0].report.examples == 1
