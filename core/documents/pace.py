@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import linear_regression, mean
 
 from core.documents.events import DocumentEvent, Embedding, Indexed
 from core.documents.records import WORKING, StoredDocument
@@ -46,38 +48,63 @@ class Pace:
 def passages_left(documents: Sequence[StoredDocument]) -> int | None:
     """About how many passages are still to be embedded; None when nothing tells.
 
-    A document that is not read yet is taken to have as many passages a byte as the others: those of its type where
-    there are any, for a PDF holds far less text a byte than a text file.
+    A document that was never read is judged by its size and by those of its type where there are any, for a PDF holds
+    far less text a byte than a text file.
     """
-    densities = _densities(documents)
+    lines = _lines(documents)
     left = 0.0
     for document in documents:
         if document.state in WORKING:
-            expected = _expected(document, densities)
+            expected = _expected(document, lines)
             if expected is None:
                 return None
             left += max(0.0, expected - (document.done if document.state == "embedding" else 0))
     return round(left)
 
 
-def _expected(document: StoredDocument, densities: dict[str, float]) -> float | None:
+def _expected(document: StoredDocument, lines: dict[str, _Line]) -> float | None:
     """About how many passages a document at work will have."""
     if document.state == "embedding" and document.total:
         return document.total
-    density = densities.get(_kind(document)) or densities.get("")
-    return None if density is None else density * document.size_bytes
+    if document.chunks:  # those it shows meanwhile
+        return document.chunks
+    line = lines.get(_kind(document)) or lines.get("")
+    return line.at(document.size_bytes) if line is not None else None
 
 
-def _densities(documents: Sequence[StoredDocument]) -> dict[str, float]:
-    """Passages a byte by type, and of all types under the empty name."""
-    chunks: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
+@dataclass(frozen=True)
+class _Line:
+    """Passages by size. Each document brings some however small it is: the smallest are read first, and by their
+    passages a byte alone the large ones would seem to hold many times what they do."""
+
+    per_document: float
+    per_byte: float
+
+    def at(self, size_bytes: int) -> float:
+        return self.per_document + self.per_byte * size_bytes
+
+
+def _lines(documents: Sequence[StoredDocument]) -> dict[str, _Line]:
+    """What the documents that were read tell, by type, and of all types under the empty name."""
+    read: dict[str, list[StoredDocument]] = {}
     for document in documents:
-        if document.chunks:
+        if document.chunks or document.state == "no_text":
             for kind in (_kind(document), ""):
-                chunks[kind] += document.chunks
-                sizes[kind] += document.size_bytes
-    return {kind: chunks[kind] / size for kind, size in sizes.items() if size}
+                read.setdefault(kind, []).append(document)
+    return {kind: _fit(of_kind) for kind, of_kind in read.items()}
+
+
+def _fit(documents: Sequence[StoredDocument]) -> _Line:
+    """The line nearest to these documents, by least squares, without a falling or a negative part."""
+    sizes = [document.size_bytes for document in documents]
+    chunks = [document.chunks for document in documents]
+    if len(set(sizes)) > 1:
+        per_byte, per_document = linear_regression(sizes, chunks)
+        if per_byte < 0:
+            return _Line(mean(chunks), 0.0)
+        if per_document > 0:
+            return _Line(per_document, per_byte)
+    return _Line(0.0, sum(chunks) / max(1, sum(sizes)))
 
 
 def _kind(document: StoredDocument) -> str:

@@ -72,7 +72,23 @@ def test_what_is_left_is_judged_by_documents_of_the_same_type() -> None:
     assert passages_left([*ready, document("c.txt", "queued", 2000)]) == 20
     assert passages_left([*ready, document("c.PDF", "parsing", 200_000)]) == 20
     assert passages_left([*ready, document("c.txt", "embedding", 9, done=16, total=64)]) == 48
-    assert passages_left([*ready, document("c.md", "queued", 10_100)]) == 2
+    assert passages_left([*ready, document("c.md", "queued", 2000)]) == 10
+
+
+def test_large_documents_are_not_judged_by_small_ones_alone() -> None:
+    """Every PDF here has a passage, and one more for each 100 kB; by passages a byte there would be 800 left."""
+    ready = [document(f"{kilobytes}.pdf", "indexed", 1000 * kilobytes, chunks=1 + kilobytes // 100)
+             for kilobytes in (1, 2, 100)]
+    assert passages_left([*ready, document("large.pdf", "queued", 1_000_000)]) == 11
+
+
+def test_documents_without_text_count_as_read() -> None:
+    ready = [document("a.pdf", "indexed", 1000, chunks=4), document("scan.pdf", "no_text", 1000)]
+    assert passages_left([*ready, document("b.pdf", "queued", 1000)]) == 2
+
+
+def test_a_document_that_is_read_again_is_judged_by_itself() -> None:
+    assert passages_left([document("a.pdf", "queued", 1000, chunks=7)]) == 7
 
 
 def test_nothing_is_promised_where_nothing_is_known() -> None:
