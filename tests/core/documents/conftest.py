@@ -11,6 +11,7 @@ import pytest
 
 from core.documents.collection import Collection
 from core.settings import Settings
+from tests.core.documents.shelf import Shelf
 
 TEXTS = {
     "vacaciones.txt": "Las vacaciones anuales son de treinta días naturales. Las niñas y los niños de los empleados "
@@ -25,6 +26,13 @@ TEXTS = {
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return settings_in(tmp_path)
+
+
+@pytest.fixture
+def shelf(settings: Settings) -> Iterator[Shelf]:
+    made = Shelf(settings)
+    yield made
+    made.indexer.close()
 
 
 def settings_in(folder: Path) -> Settings:

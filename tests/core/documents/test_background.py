@@ -13,7 +13,7 @@ from core.documents.collection import Collection
 from core.errors import AppError, DocumentError
 from core.settings import Settings
 from tests.core.documents.conftest import write_files, write_slow_pdf
-from tests.core.documents.test_library import CountingEmbedder
+from tests.core.documents.shelf import without_model
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -21,13 +21,6 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < give_up, "did not happen in time"
         time.sleep(0.02)
-
-
-def without_model(settings: Settings) -> Collection:
-    collection = Collection(settings)
-    collection.embedder = collection._indexer._embedder = CountingEmbedder(settings)
-    collection.searcher._embedder = collection.embedder
-    return collection
 
 
 @pytest.fixture

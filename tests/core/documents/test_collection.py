@@ -14,7 +14,7 @@ from core.documents.holder import held_error, holder_of
 from core.errors import DocumentError
 from core.settings import Settings
 from tests.core.documents.conftest import write_files
-from tests.core.documents.test_background import without_model
+from tests.core.documents.shelf import without_model
 
 PROJECT = Path(__file__).resolve().parents[3]
 

@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import os
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -29,6 +27,7 @@ from core.finetune.exporting import export_zip
 from core.finetune.run import Run
 from core.finetune.runs import Runs, write_json
 from core.settings import Settings
+from tests.small_disk import small_disk_at
 from ui import i18n
 from ui.model_card import model_card
 
@@ -333,14 +332,8 @@ def test_a_resumed_run_tells_each_step_once(runs: Runs) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 300 KB, where the system lets us make one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
-    if sys.platform != "linux" or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a small file system can only be mounted by root on Linux")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk_at(tmp_path / "small", kilobytes=300) as folder:
+        yield folder
 
 
 def test_a_full_disk_is_said_in_words_and_leaves_nothing_half_done(
