@@ -39,7 +39,9 @@ class Settings:
     max_question_chars: int = 8000
     num_ctx: int = 8192  # tokens; Ollama's own default drops the oldest messages silently
     ollama_keep_alive: str = "10m"  # how long Ollama keeps an idle model in memory, as it writes durations
-    connect_timeout_seconds: float = 5.0
+    # A packet lost on the way is sent again after one second; a host that is off never answers.
+    connect_timeout_seconds: float = 1.5
+    answer_timeout_seconds: float = 5.0  # for what a server that was reached knows at once, such as its models
     # A cold 20B model may need minutes to load from a slow disk before its first token.
     first_token_timeout_seconds: float = 600.0
     token_timeout_seconds: float = 120.0

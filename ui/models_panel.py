@@ -23,6 +23,8 @@ from ui.models_view import Shelf, installed_view, pulls_view, suggestions_view
 from ui.workshop import Engines, Workshop
 
 _LOOK_AGAIN_SECONDS = 5.0  # at what is installed and in memory: two requests that take a millisecond each
+_PATIENCE_SECONDS = 0.5  # of a page with a server
+_ACT_PATIENCE_SECONDS = 2.0  # of a reader who wants to see what they have done
 _MACHINE_SECONDS = 60.0  # at the disk and the graphics card
 _ANY_MACHINE = Machine(2**60, 0, 2**60)
 _log = logging.getLogger(__name__)
@@ -68,15 +70,23 @@ class ShelfLook:
         self._machine = _ANY_MACHINE
         self._pulls: tuple[tuple[str, str], ...] = ()  # model and state
         self._looking = asyncio.Lock()
+        self._looks: set[asyncio.Task[None]] = set()
 
     async def look(self, *, anew: bool = False) -> None:
-        """Look again when the last look is old, or a download has ended since."""
+        """Look again when the last look is old, or a download has ended since. A server that takes its time is not
+        waited for: what it says is seen by the next call."""
         pulls = tuple((pull.model, pull.state) for pull in self._engines.pulls.list())
-        fresh = time.monotonic() - self._looked < _LOOK_AGAIN_SECONDS and pulls == self._pulls and not anew
-        if fresh or (self._looking.locked() and not anew):
-            return
-        async with self._looking:
+        fresh = time.monotonic() - self._looked < _LOOK_AGAIN_SECONDS and pulls == self._pulls
+        if anew or not (fresh or self._looks):
             self._pulls = pulls
+            look = asyncio.create_task(self._look_once())
+            self._looks.add(look)
+            look.add_done_callback(self._looks.discard)
+        if self._looks:
+            await asyncio.wait(self._looks, timeout=_ACT_PATIENCE_SECONDS if anew else _PATIENCE_SECONDS)
+
+    async def _look_once(self) -> None:
+        async with self._looking:
             with contextlib.suppress(AppError):
                 self.shelf = await self._look()
             self._looked = time.monotonic()

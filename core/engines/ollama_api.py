@@ -32,6 +32,7 @@ class OllamaApi:
     def __init__(self, settings: Settings, host: str | None = None) -> None:
         self.url = dial_url(host or settings.ollama_host)
         self._connect_seconds = settings.connect_timeout_seconds
+        self._answer_seconds = settings.answer_timeout_seconds
 
     def client(self, *, streaming: bool = False) -> AsyncClient:
         """A client of this event loop, to be closed. A stream's silences are limited by `stream` alone."""
@@ -40,7 +41,7 @@ class OllamaApi:
 
         return ollama.AsyncClient(
             self.url,
-            timeout=httpx.Timeout(None, connect=self._connect_seconds) if streaming else self._connect_seconds,
+            timeout=httpx.Timeout(None if streaming else self._answer_seconds, connect=self._connect_seconds),
             trust_env=not is_loopback(self.url),  # a proxy of the office cannot reach this machine's loopback
             verify=self._certificates,
         )
@@ -56,8 +57,11 @@ class OllamaApi:
         self, client: AsyncClient, method: str, path: str, body: object = None, meaning: Meaning | None = None
     ) -> Mapping[str, Any]:
         """A whole answer, as the JSON object it is. Raises EngineError."""
+        import httpx
+
+        timeout = httpx.Timeout(self._answer_seconds, connect=self._connect_seconds)
         with self.translated(meaning):
-            answer = (await client._request_raw(method, path, json=body, timeout=self._connect_seconds)).json()
+            answer = (await client._request_raw(method, path, json=body, timeout=timeout)).json()
         if not isinstance(answer, dict):
             raise EngineError("engine_bad_answer")
         return answer
@@ -100,7 +104,7 @@ class OllamaApi:
         except (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError) as error:
             raise EngineError("engine_unreachable", host=self.url) from error
         except httpx.TimeoutException as error:
-            raise EngineError("engine_timeout", seconds=round(self._connect_seconds)) from error
+            raise EngineError("engine_timeout", seconds=round(self._answer_seconds)) from error
         except httpx.TransportError as error:
             raise EngineError("engine_broken_stream") from error
         except (httpx.RequestError, ValueError, TypeError, AttributeError) as error:

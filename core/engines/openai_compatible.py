@@ -197,10 +197,10 @@ class OpenAICompatibleEngine:
         """A client of this event loop. A stream's pieces have time limits of their own, in `_events`."""
         import httpx
 
-        seconds = self._settings.connect_timeout_seconds
+        seconds = None if streaming else self._settings.answer_timeout_seconds
         return httpx.AsyncClient(
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=httpx.Timeout(None, connect=seconds) if streaming else seconds,
+            timeout=httpx.Timeout(seconds, connect=self._settings.connect_timeout_seconds),
             trust_env=not is_loopback(self.url),  # a proxy of the office cannot reach this machine's loopback
         )
 
@@ -214,7 +214,7 @@ class OpenAICompatibleEngine:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise EngineError("engine_server_unreachable", host=self.url) from error
         except httpx.TimeoutException as error:
-            raise EngineError("engine_timeout", seconds=round(self._settings.connect_timeout_seconds)) from error
+            raise EngineError("engine_timeout", seconds=round(self._settings.answer_timeout_seconds)) from error
         except httpx.TransportError as error:
             raise EngineError("engine_broken_stream") from error
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, ValueError, RecursionError) as error:

@@ -46,7 +46,7 @@ async def shown(events: ModelEvents, asked: str = "") -> str:
 def test_the_panel_lists_models_and_draws_only_what_changed(engines: Engines) -> None:
     async def test() -> None:
         events = ModelEvents(engines)
-        seen, installed, *_ = await events.refresh(None, "", ENGLISH)
+        seen, installed, *_ = await events.redraw("", ENGLISH)
         assert "gpt-oss:20b" in installed and "llama3.2:3b" in installed
         assert await events.refresh(seen, "", ENGLISH) == [gr.skip()] * 4
 
@@ -124,6 +124,21 @@ def test_a_model_is_taken_out_of_memory(server: OllamaServer, engines: Engines) 
         assert "In memory" in await shown(events)
         await events.act("", pressed("unload", "llama3.2:3b"), ENGLISH)
         assert "In memory" not in await shown(events)
+
+    asyncio.run(test())
+
+
+def test_a_server_that_takes_its_time_holds_up_no_page_and_is_seen_when_it_answers(
+    server: OllamaServer, engines: Engines
+) -> None:
+    async def test() -> None:
+        events = ModelEvents(engines)
+        server.behave(memory_seconds=1.2)
+        started = time.monotonic()
+        seen, *_ = await events.refresh(None, "", ENGLISH)
+        assert (seen.shelf, time.monotonic() - started < 1) == (None, True)
+        await asyncio.sleep(1)
+        assert "gpt-oss:20b" in (await events.refresh(seen, "", ENGLISH))[1]
 
     asyncio.run(test())
 

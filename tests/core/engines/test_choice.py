@@ -143,7 +143,7 @@ def test_something_else_at_the_address_is_not_taken_for_ollama(
     monkeypatch.setenv("PATH", "")
     with socket.create_server(("127.0.0.1", 0)) as mute:
         settings = Settings(
-            ollama_host=f"127.0.0.1:{mute.getsockname()[1]}", data_dir=tmp_path, connect_timeout_seconds=0.3
+            ollama_host=f"127.0.0.1:{mute.getsockname()[1]}", data_dir=tmp_path, answer_timeout_seconds=0.3
         )
         assert choose(settings).status.engine == "passages"
 
