@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from core.chat.budget import Calibration
-from core.chat.citations import cited, resolve, resolve_streaming
+from core.chat.citations import GrowingAnswer, cited, resolve
 from core.chat.events import (
     AnswerOptions,
     ChatEvent,
@@ -196,6 +196,7 @@ class _Answering:
         passages = tuple(Passage(hit.rank, hit.text) for hit in prompt.hits)
         request = ChatRequest(self.model, prompt.messages, self.question, passages, self.options.temperature,
                               self.options.think or None)
+        growing = GrowingAnswer(prompt.hits)
         async with contextlib.aclosing(self.engine.chat(request)) as events:
             async for event in events:
                 match event:
@@ -206,7 +207,7 @@ class _Answering:
                         yield Thought(self.thought)
                     case Token():
                         self.text += event.text
-                        yield Partial(resolve_streaming(self.text, prompt.hits))
+                        yield Partial(growing.add(event.text))
                     case Finished():
                         self.finished = event
                         return

@@ -102,7 +102,7 @@ def test_a_follow_up_is_searched_as_rewritten_and_asked_as_written(make_hits: Ma
     first, second = engine.requests
     assert first.max_tokens == 64 and first.temperature == 0.0 and first.think == "off"
     assert second.messages[-1].content.endswith("¿Y quién lo paga?")
-    assert second.messages[2].content == "El 5 de mayo ."  # numbers of other passages would mislead
+    assert second.messages[2].content == "El 5 de mayo."  # numbers of other passages would mislead
 
 
 def test_a_question_that_stands_alone_is_not_rewritten(make_hits: MakeHits) -> None:

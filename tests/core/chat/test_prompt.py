@@ -100,7 +100,7 @@ def test_the_language_is_named_and_the_users_own_instructions_come_last(make_hit
 def test_numbers_of_earlier_passages_are_not_sent_again() -> None:
     history = [Message("user", "¿Qué [1]?"), Message("assistant", "Eso [1][2], `a[1]`.")]
     kept = build_prompt("q", [], history, Room(8192)).messages[1:3]
-    assert [message.content for message in kept] == ["¿Qué [1]?", "Eso , `a[1]`."]
+    assert [message.content for message in kept] == ["¿Qué [1]?", "Eso, `a[1]`."]
 
 
 def test_nothing_limits_an_engine_without_a_context(make_hits: MakeHits) -> None:
