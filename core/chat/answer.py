@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from core.chat.budget import Calibration
 from core.chat.citations import GrowingAnswer, cited, resolve
@@ -22,10 +23,11 @@ from core.chat.events import (
     Waiting,
 )
 from core.chat.finding import Found, find
-from core.chat.followups import leans_on_answer, needs_history, rewrite
+from core.chat.followups import leans_on_answer, needs_history
 from core.chat.library import Library
 from core.chat.prompt import Prompt, Room, build_prompt, build_talk
 from core.chat.queue import Place, Queues
+from core.chat.rewriting import rewrite, translate
 from core.chat.support import doubtful_spans
 from core.chat.talk import is_small_talk, language_code, language_name
 from core.documents.language import OTHER
@@ -35,6 +37,7 @@ from core.errors import AppError, EngineError
 from core.settings import Settings
 
 _SUPPORT_SECONDS = 2.0
+_MANY = 0.2  # a share of the documents worth a word when they could not be searched
 _TRIES = 3  # each with a more careful estimate, when the engine refuses the prompt as too long
 
 
@@ -82,7 +85,9 @@ class _Answering:
     place: Place | None
     seat: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     query: str = ""  # as search is asked
-    foreign: bool = False  # no document is in the question's language
+    found: Found = field(default_factory=lambda: Found((), False))
+    # The share of the documents that are in another language than all that search was asked: words cannot match there.
+    unsearched: float = 0.0
     text: str = ""
     thought: str = ""
     finished: Finished | None = None
@@ -90,31 +95,36 @@ class _Answering:
     async def events(self) -> AsyncGenerator[ChatEvent, None]:
         names = await asyncio.to_thread(self.library.sources)
         talk = is_small_talk(self.question)
-        if self._quoting and talk:
-            yield Nothing("small_talk")
+        if nothing := self._nothing_to_search(names, talk):
+            yield nothing
             return
-        if not names and not talk and (self.options.strict or self._quoting):
-            yield Nothing("no_documents")
-            return
-        if self.options.sources and not talk and set(self.options.sources).isdisjoint(names):
-            yield Nothing("not_these")
-            return
-        found = Found((), False)
         if not talk:
-            async for event in self._rewritten():
+            async for event in self._searched(names):
                 yield event
-            found = await asyncio.to_thread(find, self.question, self.query, self.library, names, await self._room(),
-                                            self.options, quoting=self._quoting)
-            if self._is_refused(found):
-                yield Nothing("no_match", await asyncio.to_thread(self._has_other_languages))
+            if self._is_refused():
+                yield Nothing("no_match", self.unsearched >= _MANY)
                 return
-        async with contextlib.aclosing(self._written(found, names if talk else None)) as events:
+        async with contextlib.aclosing(self._written(names if talk else None)) as events:
             async for event in events:
                 yield event
+
+    def _nothing_to_search(self, names: Sequence[str], talk: bool) -> Nothing | None:
+        if talk:
+            return Nothing("small_talk") if self._quoting else None
+        if not names and (self.options.strict or self._quoting):
+            return Nothing("no_documents")
+        if self.options.sources and set(self.options.sources).isdisjoint(names):
+            return Nothing("not_these")
+        return None
 
     @property
     def _quoting(self) -> bool:
         return self.engine.name == "passages"
+
+    @cached_property
+    def language(self) -> str:
+        """Of the question, as a code."""
+        return language_code(self.question, self.history)
 
     async def _room(self) -> Room:
         return Room(await self.engine.context(self.model), self.calibration.ratio(self.model))
@@ -127,44 +137,59 @@ class _Answering:
             async for number in place.waiting():
                 yield Waiting(number)
 
-    async def _rewritten(self) -> AsyncGenerator[ChatEvent, None]:
-        """Sets `query`; tells it where it is not the question."""
+    async def _searched(self, names: Sequence[str]) -> AsyncGenerator[ChatEvent, None]:
+        """Sets `found`. What leans on the conversation is rewritten first; what finds nothing is asked once more in the
+        language of the other documents."""
         self.query = self.question
-        leans = needs_history(self.question, self.history)
-        self.foreign = await asyncio.to_thread(self.library.is_foreign, self.question)
-        if not leans and (not self.foreign or self._quoting):
+        if needs_history(self.question, self.history):
+            async for waiting in self._seated():
+                yield waiting
+            self.query = await rewrite(self.question, self.history, self.engine, self.model)
+            if self.query != self.question:
+                yield Rewritten(self.query)
+        self.found = await self._find(names)
+        into = "" if self.found.relevant else await asyncio.to_thread(self._other_language)
+        if not into or self._quoting or leans_on_answer(self.question, self.history):
             return
         async for waiting in self._seated():
             yield waiting
-        into = await asyncio.to_thread(self._search_language) if self.foreign else ""
-        self.query = await rewrite(self.question, self.history, self.engine, self.model, into=into)
-        if self.query != self.question:
-            yield Rewritten(self.query)
+        query = await translate(self.question, self.history, self.engine, self.model, into)
+        if query:
+            self.query, self.unsearched = query, 0.0
+            yield Rewritten(query)
+            self.found = await self._find(names)
 
-    def _search_language(self) -> str:
-        languages = self.library.languages()
-        return next((code for code in ("en", "es") if code in languages), min(languages, default=""))
+    async def _find(self, names: Sequence[str]) -> Found:
+        return await asyncio.to_thread(find, self.question, self.query, self.library, names, await self._room(),
+                                       self.options, quoting=self._quoting)
 
-    def _is_refused(self, found: Found) -> bool:
+    def _other_language(self) -> str:
+        """The language that most documents are in beside the question's own, as a code; empty where there is none, or
+        the question's cannot be told. Sets `unsearched`."""
+        if not language_name(self.language):
+            return ""
+        counts = self.library.languages(self.options.sources)
+        others = {code: count for code, count in counts.items() if code not in (self.language, OTHER)}
+        if not others:
+            return ""
+        total = sum(others.values())
+        self.unsearched = total / (total + counts.get(self.language, 0))
+        return max(sorted(others), key=others.__getitem__)
+
+    def _is_refused(self) -> bool:
         """Whether to say that nothing was found instead of asking the model: strict, and no passage is about it. What
         words cannot tell is left to the model: a question in a language of no document, one about a cited answer."""
-        if found.relevant:
+        if self.found.relevant:
             return False
-        untranslated = self.foreign and self.query == self.question
+        untold = bool(self.found.hits) and self.unsearched == 1
         if self._quoting:
-            return not found.hits or (self.options.strict and not untranslated)
-        if not self.options.strict or leans_on_answer(self.question, self.history):
-            return False
-        return not (found.hits and untranslated)
+            return not self.found.hits or (self.options.strict and not untold)
+        return self.options.strict and not untold and not leans_on_answer(self.question, self.history)
 
-    def _has_other_languages(self) -> bool:
-        """Whether documents were searched in vain for being in another language than the question."""
-        own = language_code(self.question, self.history)
-        return own != OTHER and bool(self.library.languages() - {own, OTHER})
-
-    async def _written(self, found: Found, names: Sequence[str] | None) -> AsyncGenerator[ChatEvent, None]:
+    async def _written(self, names: Sequence[str] | None) -> AsyncGenerator[ChatEvent, None]:
         """The prompt and what the model makes of it; a prompt that the engine finds too long is tried again, shorter.
         `names` are the documents', for small talk."""
+        found = self.found
         hits = found.hits if found.relevant or self.options.strict or self._quoting else ()
         for tries_left in reversed(range(_TRIES)):
             prompt = await self._prompt(hits, names)
@@ -184,10 +209,10 @@ class _Answering:
                     raise
                 self.calibration.tighten(self.model)
         await self.seat.aclose()
-        yield await self._done(prompt)
+        yield await self._done(prompt, talk=names is not None)
 
     async def _prompt(self, hits: Sequence[Hit], names: Sequence[str] | None) -> Prompt:
-        room, language = await self._room(), language_name(language_code(self.question, self.history))
+        room, language = await self._room(), language_name(self.language)
         if names is not None:
             return build_talk(self.question, names, self.history, room, language)
         return build_prompt(self.question, hits, self.history, room, self.options, language)
@@ -213,7 +238,7 @@ class _Answering:
                         return
         raise EngineError("engine_broken_stream")
 
-    async def _done(self, prompt: Prompt) -> Done:
+    async def _done(self, prompt: Prompt, *, talk: bool) -> Done:
         """The end, once its citations are checked and its tokens learnt from."""
         assert self.finished is not None
         usage = self.finished.usage
@@ -226,5 +251,5 @@ class _Answering:
             with contextlib.suppress(AppError, TimeoutError):
                 async with asyncio.timeout(_SUPPORT_SECONDS):
                     doubtful = await asyncio.to_thread(doubtful_spans, whole, prompt.hits, self.library.embed)
-        from_model = not self.options.strict and not citations and bool(whole.strip())
+        from_model = not (self.options.strict or talk or citations) and bool(whole.strip())
         return Done(whole, citations, usage, self.finished.cut, doubtful, from_model)

@@ -1,37 +1,16 @@
-"""A question that leans on what was said before, made one that search can be asked alone.
+"""Does a question lean on what was said before? Told by its words, without a model.
 
-Whether it leans is told locally, by its words; rewriting is one short call to the model, with a plain fallback. Knows
-Spanish and English best; in other languages only very short questions count as leaning.
+Knows Spanish and English best; in other languages only very short questions count as leaning.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
 from collections.abc import Sequence
 
-from core.chat.citations import replace_citations
-from core.chat.talk import language_code, language_name, words_of
-from core.documents.words import content_words
-from core.engines.base import ChatRequest, Engine, Finished, Message, Token
+from core.chat.talk import language_code, words_of
+from core.engines.base import Message
 from core.engines.passages import ENGLISH_STOP_WORDS, SPANISH_STOP_WORDS
-from core.errors import EngineError
-
-REWRITE_SECONDS = 10.0
-_REWRITE_TOKENS = 64
-_THINKING_TOKENS = 256
-_MOST_CHARS = 400  # of a rewritten question: a longer one is an answer
-_TOLD_CHARS = 500  # of an earlier answer, to the model that rewrites
-_KEYWORDS = 8  # of the question before, for an engine without a model
-
-_SYSTEM = """\
-Rewrite the user's last question so that it can be understood without the conversation: put names in place of pronouns \
-and add what was left out. Keep its language and its meaning. Do not answer it. Write the question alone, on one \
-line."""
-_TRANSLATE = """\
-Rewrite the user's question as a search query in {name}, understandable without the conversation. Do not answer it. \
-Write the query alone, on one line."""
 
 # All patterns are asked of words in lower case without accents or marks, between single blanks.
 # A question that begins like this goes on with the one before.
@@ -165,72 +144,3 @@ def _is_without_name(question: str) -> bool:
 def _content(words: str, stop_words: str) -> list[str]:
     stopped = set(stop_words.split())
     return [word for word in words.split() if word not in stopped and (len(word) > 1 or word.isdigit())]
-
-
-def fallback(question: str, history: Sequence[Message]) -> str:
-    """The question with the telling words of the last one that stood for itself."""
-    before: list[Message] = []
-    for message in history:
-        if message.role == "user":
-            before.append(message)
-    for index in range(len(before) - 1, -1, -1):
-        if not index or not needs_history(before[index].content, before[:index]):
-            asked = before[index].content
-            break
-    else:
-        return question
-    own = set(words_of(question).split())
-    kept = [word for word in content_words(asked, language_code(asked)) if words_of(word) not in own]
-    return " ".join([question, *kept[:_KEYWORDS]])
-
-
-async def rewrite(question: str, history: Sequence[Message], engine: Engine, model: str, *, into: str = "",
-                  seconds: float = REWRITE_SECONDS) -> str:
-    """The question as search should be asked it, by one short call; `fallback`'s when the model fails, takes longer
-    than `seconds` or writes something else. `into` is the code of another language to ask in. Cancelling this closes
-    the engine's connection."""
-    plain = fallback(question, history) if needs_history(question, history) else question
-    if engine.name == "passages":
-        return plain
-    think, tokens = _thinking(engine.name, model)
-    request = ChatRequest(model, _messages(question, history, into), question, (), 0.0, think, tokens)
-    text = ""
-    with contextlib.suppress(EngineError, TimeoutError):
-        async with asyncio.timeout(seconds), contextlib.aclosing(engine.chat(request)) as events:
-            async for event in events:
-                if isinstance(event, Token):
-                    text += event.text
-                if isinstance(event, Finished) or len(text) > _MOST_CHARS:
-                    break
-    return _usable(text) or plain
-
-
-def _thinking(engine: str, model: str) -> tuple[str | None, int]:
-    """The least a model can think, and the tokens it may write: gpt-oss thinks always, and that counts."""
-    if "gpt-oss" in model.lower():
-        return "low", _REWRITE_TOKENS + _THINKING_TOKENS
-    # Ollama and our own server pass over what a model does not know; another server may refuse it.
-    return ("off" if engine in ("ollama", "embedded") else None), _REWRITE_TOKENS
-
-
-def _messages(question: str, history: Sequence[Message], into: str) -> tuple[Message, ...]:
-    """The last exchange or two and the question, as one message: a model that sees a conversation goes on with it."""
-    told = []
-    for message in history[-4:]:
-        content = replace_citations(message.content, lambda number: "")[:_TOLD_CHARS]
-        told.append(f"{'User' if message.role == 'user' else 'Assistant'}: {content}")
-    system = _TRANSLATE.format(name=language_name(into)) if into and language_name(into) else _SYSTEM
-    conversation = "<conversation>\n" + "\n".join(told) + "\n</conversation>\n\n" if told else ""
-    return (Message("system", system), Message("user", f"{conversation}Last question: {question}"))
-
-
-def _usable(text: str) -> str:
-    """The one line that was asked for; empty when that is not what came."""
-    text = re.sub(r"(?s)<think>.*?(?:</think>|\Z)", "", text)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    line = re.sub(r"(?i)^(?:\**(?:rewritten |standalone |last )?(?:question|query|pregunta|consulta)\**\s*:\s*)", "",
-                  lines[0])
-    line = replace_citations(line, lambda number: "").strip(" \"'“”«»*`")
-    return line if 2 < len(line) <= _MOST_CHARS and len(lines) <= 2 else ""

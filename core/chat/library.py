@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from core.documents.collection import Collection
+from core.documents.library import guide_names
 from core.documents.search import Hit
 from core.documents.store import Vectors
 
@@ -31,12 +32,8 @@ class Library(Protocol):
         """Pages from all over a document, at even distances, of at most `limit` characters together."""
         ...
 
-    def is_foreign(self, question: str) -> bool:
-        """Whether no document is in the question's language."""
-        ...
-
-    def languages(self) -> set[str]:
-        """The languages of the documents, as codes."""
+    def languages(self, sources: Sequence[str] = ()) -> Mapping[str, int]:
+        """How many documents are mostly in each language, by its code: of these alone where `sources` names some."""
         ...
 
     def embed(self, texts: list[str]) -> Vectors:
@@ -93,11 +90,10 @@ class CollectionLibrary:
                 rank += 1
                 yield Hit(rank, 0, source, document.sha256, page, start, len(text), 1.0, text[start:], relevance=1.0)
 
-    def is_foreign(self, question: str) -> bool:
-        return self._collection.is_foreign(question)
-
-    def languages(self) -> set[str]:
-        return self._collection.store.languages()
+    def languages(self, sources: Sequence[str] = ()) -> Mapping[str, int]:
+        # The guides say the same in two languages: beside a reader's own documents they are no reason to look further.
+        names = sources or self.sources()
+        return self._collection.store.documents_by_language(set(names) - guide_names() or names)
 
     def embed(self, texts: list[str]) -> Vectors:
         return self._collection.embedder.embed(texts, urgent=True)

@@ -101,7 +101,7 @@ class Library:
 
     def guides(self) -> list[str]:
         """The sources of the guides that are in the library."""
-        names = {path.name for path in _GUIDE_FOLDER.iterdir() if path.suffix in SUFFIXES}
+        names = guide_names()
         return [document.source for document in self._store.documents() if document.source in names]
 
     # Files go out.
@@ -327,6 +327,11 @@ class Library:
     @property
     def _trash_dir(self) -> Path:
         return self._settings.data_dir.resolve() / "trash"
+
+
+def guide_names() -> frozenset[str]:
+    """The files of the guides to Taller, as they are called in a library."""
+    return frozenset(path.name for path in _GUIDE_FOLDER.iterdir() if path.suffix in SUFFIXES)
 
 
 def _known_outcome(document: StoredDocument) -> Iterator[DocumentEvent]:

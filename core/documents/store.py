@@ -260,6 +260,16 @@ class Store(Database):
         with self._transaction() as db:
             return {row["language"] for row in db.execute("SELECT DISTINCT language FROM chunks")}
 
+    def documents_by_language(self, sources: Iterable[str]) -> dict[str, int]:
+        """How many of these documents are mostly in each language."""
+        with self._transaction() as db:
+            return dict(db.execute(
+                # Beside max(), SQLite gives the other columns of the row that has it.
+                "SELECT language, count(*) FROM (SELECT source, language, max(passages) FROM"
+                " (SELECT source, language, count(*) AS passages FROM documents JOIN chunks USING (sha256)"
+                "  WHERE source IN (SELECT value FROM json_each(?)) GROUP BY source, language)"
+                " GROUP BY source) GROUP BY language", (json.dumps(list(sources)),)).fetchall())
+
     # Trash.
 
     def add_trash(self, source: str, path: Path) -> Trashed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -63,13 +63,13 @@ class Scribe:
 
 
 class Shelf:
-    """A Library that finds what it was given. `asked` are the searches: question, number, documents."""
+    """A Library that finds what it was given. `asked` are the searches: question, number, documents; `spoken` its
+    documents by language."""
 
     def __init__(self, hits: Sequence[Hit] = (), names: Sequence[str] | None = None,
-                 pages: dict[str, list[str]] | None = None, foreign: bool = False,
-                 spoken: Sequence[str] = ("es",)) -> None:
-        self.spoken = set(spoken)
-        self.hits, self.foreign, self.pages = list(hits), foreign, pages or {}
+                 pages: dict[str, list[str]] | None = None, spoken: Mapping[str, int] | None = None) -> None:
+        self.spoken = spoken or {"es": 1}
+        self.hits, self.pages = list(hits), pages or {}
         self.names = sorted({hit.source for hit in hits} | set(self.pages)) if names is None else list(names)
         self.asked: list[tuple[str, int, tuple[str, ...]]] = []
 
@@ -90,11 +90,8 @@ class Shelf:
     def spread(self, source: str, limit: int) -> list[Hit]:
         return [Hit(1, 0, source, "hash", 1, 0, limit, 1.0, self.pages[source][0][:limit], relevance=1.0)]
 
-    def is_foreign(self, question: str) -> bool:
-        return self.foreign
-
-    def languages(self) -> set[str]:
-        return set(self.spoken)
+    def languages(self, sources: Sequence[str] = ()) -> Mapping[str, int]:
+        return self.spoken
 
     def embed(self, texts: list[str]) -> Vectors:
         """As bags of words: texts that share words are near."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -40,6 +41,18 @@ def done_of(events: list[ChatEvent]) -> Done:
     return events[-1]
 
 
+class Bilingual(Shelf):
+    """Finds something about one question alone."""
+
+    def __init__(self, hits: list[Hit], query: str) -> None:
+        super().__init__(hits, spoken={"es": 1, "en": 1})
+        self.query = query
+
+    def search(self, question: str, top_k: int, sources: Sequence[str] = ()) -> list[Hit]:
+        hits = super().search(question, top_k, sources)
+        return hits if question == self.query else unrelated(hits)
+
+
 def unrelated(hits: list[Hit]) -> list[Hit]:
     return [replace(hit, relevance=0.05) for hit in hits]
 
@@ -52,10 +65,41 @@ def test_strict_mode_refuses_without_a_model_when_no_passage_is_relevant(make_hi
         assert not engine.requests
 
 
-@pytest.mark.parametrize(("question", "hinted"), [
-    ("Who won the football world cup?", True), ("¿Quién ganó el mundial de fútbol?", False)])
-def test_a_refusal_tells_of_documents_in_other_languages(make_hits: MakeHits, question: str, hinted: bool) -> None:
-    assert ask(question, Shelf(unrelated(make_hits(RENT))), Scribe("?")) == [Nothing("no_match", hinted)]
+@pytest.mark.parametrize(("question", "spoken", "hinted"), [
+    ("¿Quién ganó el mundial de fútbol?", {"es": 95, "en": 5}, False),
+    ("Who won the football world cup?", {"es": 95, "en": 5}, True),
+    ("¿Quién ganó el mundial de fútbol?", {"es": 7, "en": 3, "other": 90}, True),
+    ("¿Quién ganó el mundial de fútbol?", {"es": 1}, False), ("mundial fútbol", {"en": 1}, False)])
+def test_a_refusal_tells_of_other_languages_where_many_documents_are_in_them(
+    make_hits: MakeHits, question: str, spoken: dict[str, int], hinted: bool
+) -> None:
+    library = Shelf(unrelated(make_hits(RENT)), spoken=spoken)
+    assert ask(question, library, Scribe(EngineError("engine_timeout", seconds=1))) == [Nothing("no_match", hinted)]
+    # Nobody translates for it: it asks in its own language, or nothing.
+    assert ask(question, library, PassagesEngine()) == [Nothing("no_match", hinted)]
+
+
+def test_what_finds_nothing_is_asked_again_in_the_language_of_the_other_documents(make_hits: MakeHits) -> None:
+    query, answer = "When is the rent due?", "El 5 de mayo [1]."
+    library = Bilingual(make_hits(RENT), query)
+    engine = Scribe(query, answer)
+    events = ask("¿Cuándo vence el alquiler del piso?", library, engine)
+    assert kinds(events) == ["Rewritten", "Sources", "Partial", "Done"] and events[0] == Rewritten(query)
+    assert [asked for asked, _, _ in library.asked] == ["¿Cuándo vence el alquiler del piso?", query]
+    assert "in English" in engine.requests[0].messages[0].content
+    assert "Answer in Spanish" in engine.requests[1].messages[0].content
+
+
+def test_what_is_found_at_once_is_not_translated(make_hits: MakeHits) -> None:
+    engine = Scribe("El 5 de mayo [1].")
+    events = ask("¿Cuándo vence el alquiler?", Shelf(make_hits(RENT), spoken={"es": 1, "en": 9}), engine)
+    assert kinds(events) == ["Sources", "Partial", "Done"] and len(engine.requests) == 1
+
+
+def test_a_refusal_after_a_translation_says_what_was_searched_and_blames_no_language(make_hits: MakeHits) -> None:
+    library, query = Shelf(unrelated(make_hits(RENT)), spoken={"es": 1, "en": 9, "fr": 3}), "Who won the world cup?"
+    assert ask("¿Quién ganó el mundial de fútbol?", library, Scribe(query)) == [Rewritten(query), Nothing("no_match")]
+    assert len(library.asked) == 2
 
 
 @pytest.mark.parametrize("engine", [Scribe("?"), PassagesEngine()], ids=["model", "passages"])
@@ -121,13 +165,16 @@ def test_a_rewriting_that_fails_falls_back_to_the_words_of_both_questions(
     assert library.asked[0][0] == "¿Y quién lo paga? vence alquiler oficina"
 
 
-def test_a_foreign_question_is_searched_in_the_documents_language(make_hits: MakeHits) -> None:
-    library = Shelf(make_hits("The rent is due in May."), foreign=True, spoken=("en", "fr"))
-    engine = Scribe("When is the rent due?", "Mayo [1].")
-    events = ask("¿Cuándo vence el alquiler del piso?", library, engine)
-    assert events[0] == Rewritten("When is the rent due?")
-    assert "in English" in engine.requests[0].messages[0].content
-    assert "Answer in Spanish" in engine.requests[1].messages[0].content
+def test_a_question_in_a_language_of_no_document_that_cannot_be_translated_is_left_to_the_model(
+    make_hits: MakeHits
+) -> None:
+    library = Shelf(unrelated(make_hits("The rent is due in May.")), spoken={"en": 1})
+    events = ask("¿Cuándo vence el alquiler del piso?", library, Scribe("Lo siento.", "Mayo [1]."))
+    assert kinds(events) == ["Sources", "Partial", "Done"] and done_of(events).text.strip() == "Mayo [1]."
+
+
+def test_a_greeting_is_not_said_to_come_from_the_model(make_hits: MakeHits) -> None:
+    assert not done_of(ask("hola", Shelf(make_hits(RENT)), Scribe("¡Hola!"), AnswerOptions(strict=False))).from_model
 
 
 def test_a_document_that_fits_goes_in_whole_when_asked_about() -> None:

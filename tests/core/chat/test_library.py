@@ -12,13 +12,14 @@ import pytest
 from core.chat.library import CollectionLibrary
 from core.documents.chunking import split_pages
 from core.documents.collection import Collection
+from core.documents.library import guide_names
 from core.settings import Settings
 
 PAGES = ["  First page. \n", "", *(f"Page {number} says {number * 7}." for number in range(3, 41))]
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[CollectionLibrary]:
+def collection(tmp_path: Path) -> Iterator[Collection]:
     """One document of forty pages, the second of them blank, and one without text."""
     with Collection(replace(Settings(), docs_dir=tmp_path / "docs", data_dir=tmp_path / "data")) as collection:
         for source, pages in (("long.txt", PAGES), ("scan.pdf", [""])):
@@ -27,7 +28,12 @@ def library(tmp_path: Path) -> Iterator[CollectionLibrary]:
             collection.store.add_content(source, pages, chunks, ["en"] * len(chunks), "m",
                                          np.zeros((len(chunks), 4), np.float32))
             collection.store.show_content(source, source)
-        yield CollectionLibrary(collection)
+        yield collection
+
+
+@pytest.fixture
+def library(collection: Collection) -> CollectionLibrary:
+    return CollectionLibrary(collection)
 
 
 def test_a_whole_document_is_its_pages_without_overlaps(library: CollectionLibrary) -> None:
@@ -54,4 +60,19 @@ def test_pages_are_spread_from_the_first_to_the_last(library: CollectionLibrary)
 
 
 def test_documents_that_say_nothing_are_not_listed(library: CollectionLibrary) -> None:
-    assert library.sources() == ["long.txt"] and library.languages() == {"en"}
+    assert library.sources() == ["long.txt"] and library.languages() == {"en": 1}
+    assert library.languages(["scan.pdf"]) == {}
+
+
+def test_a_document_counts_for_the_language_of_most_of_its_passages_and_the_guides_for_none(
+    library: CollectionLibrary, collection: Collection
+) -> None:
+    guide = next(iter(guide_names()))
+    for source, languages in (("es.txt", ["es", "en", "es"]), ("more.txt", ["es"]), (guide, ["fr"])):
+        chunks = split_pages(["x" * 15] * len(languages), 20, 10)
+        collection.store.queue(source, source, 1, 1)
+        collection.store.add_content(source, ["x" * 15] * len(languages), chunks, languages, "m",
+                                     np.zeros((len(chunks), 4), np.float32))
+        collection.store.show_content(source, source)
+    assert library.languages() == {"en": 1, "es": 2}
+    assert library.languages(["es.txt"]) == {"es": 1} and library.languages([guide]) == {"fr": 1}
