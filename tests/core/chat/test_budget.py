@@ -39,6 +39,26 @@ def test_a_refused_prompt_makes_the_estimate_more_careful() -> None:
     assert calibration.ratio("m") > 1
 
 
+def test_a_refusal_is_forgotten_after_three_prompts_that_were_counted() -> None:
+    calibration = Calibration({"m": [3.6] * 20})
+    usual = calibration.ratio("m")
+    assert round(usual, 2) == 3.35
+    calibration.tighten("m")
+    ratios = [calibration.ratio("m")]
+    for count in (20, 1150, 1150, 1150):  # cached, which tells nothing; 3.5 characters a token
+        calibration.learn("m", [TEXT], count)
+        ratios.append(calibration.ratio("m"))
+    assert [round(ratio, 2) for ratio in ratios] == [2.68, 2.68, 2.68, 2.68, 3.26]
+
+
+def test_a_refusal_by_a_model_that_does_need_more_tokens_leaves_what_was_measured() -> None:
+    calibration = Calibration()
+    calibration.tighten("m")
+    for _ in range(3):
+        calibration.learn("m", [TEXT], 2000)
+    assert calibration.ratio("m") == learnt(2000) < 2.0
+
+
 def test_models_do_not_learn_from_each_other() -> None:
     calibration = Calibration()
     calibration.learn("a", [TEXT], 2000)
