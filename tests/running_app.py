@@ -10,12 +10,13 @@ Everything it writes stays below the folder: documents in `docs`, the store in `
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
@@ -23,8 +24,17 @@ import psutil
 from ui.server import running_page
 
 APP = Path(__file__).resolve().parent.parent / "app.py"
+# The program with settings that have no option on the command line: a JSON object comes first.
+WITH_SETTINGS = f"""
+import dataclasses, json, sys
+sys.path.insert(0, {str(APP.parent)!r})
+import app
+made, changes = app.settings_of, json.loads(sys.argv[1])
+app.settings_of = lambda options: dataclasses.replace(made(options), **changes)
+sys.exit(app.main(sys.argv[2:]))
+"""
 NO_OLLAMA = "http://127.0.0.1:9"  # the discard port: nothing answers there
-START_SECONDS = 60.0  # gradio alone takes 3 to 6 s to import, more on a busy machine
+START_SECONDS = 180.0  # gradio alone takes 3 to 6 s to import; on a busy machine ten times that
 
 
 def environment(ollama_url: str = NO_OLLAMA, language: str = "en_US.UTF-8") -> dict[str, str]:
@@ -62,16 +72,17 @@ class RunningApp:
     """A page that is served as long as the context lasts."""
 
     def __init__(self, folder: Path, *, ollama_url: str = NO_OLLAMA, port: int = 0, language: str = "en_US.UTF-8",
-                 options: tuple[str, ...] = ()) -> None:
+                 options: tuple[str, ...] = (), settings: Mapping[str, float] | None = None) -> None:
         self.folder = folder
         self.docs, self.data = folder / "docs", folder / "data"
         self.port = port or free_port()
         self.url = ""
         self._environment = environment(ollama_url, language)
         self._options = options
+        self._program = ["-c", WITH_SETTINGS, json.dumps(dict(settings))] if settings else [str(APP)]
 
     def __enter__(self) -> RunningApp:
-        command = [sys.executable, str(APP), "--no-browser", "--port", str(self.port), "--docs", str(self.docs),
+        command = [sys.executable, *self._program, "--no-browser", "--port", str(self.port), "--docs", str(self.docs),
                    "--data", str(self.data), *self._options]
         with self._output.open("ab") as output:
             self.process = psutil.Popen(command, cwd=self.folder, env=self._environment, stdin=subprocess.DEVNULL,
