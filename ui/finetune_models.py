@@ -10,7 +10,7 @@ from core.engines import config, embedded_models
 from core.finetune.preflight import GIGABYTE, GPT_OSS, training_gpu
 from core.settings import Settings
 
-Fit = Literal["here", "fits", "slow", "gpu"]
+Fit = Literal["here", "fits", "slow"]
 # GB of free memory that the recipe wants, by arithmetic: the linear layers in 4 bits, embeddings in 16, four rows of
 # some hundred tokens. The second number is the most billions of parameters that a processor trains in bearable time.
 _KNOWN = (("Qwen/Qwen3-0.6B", 3.0), ("Qwen/Qwen3-1.7B", 4.5), ("Qwen/Qwen3-4B", 7.0), ("Qwen/Qwen3-8B", 12.0),

@@ -102,7 +102,7 @@ def differences(language: str, comparison: Comparison) -> str:
     same = "" if comparison.differences else f'<p class="hint">{alike}</p>'
     return (f'<section class="differences"><h3>{escape(translate(language, "finetune.compared"))}</h3>{same}'
             f'<table><thead><tr><td></td><th>{names[0]}</th><th>{names[1]}</th></tr></thead><tbody>{body}</tbody></table>'
-            f'<button type="button" data-act="uncompare">{escape(translate(language, "finetune.uncompare"))}</button>'
+            f'<button type="button" data-act="uncompare">{escape(translate(language, "finetune.act_uncompare"))}</button>'
             "</section>")
 
 
