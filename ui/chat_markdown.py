@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from core.chat.citations import replace_citations
+from core.chat.citations import CODE, replace_citations
 
 # What gradio shall take for formulas. Not the single dollar: it would read "$5 or $10" as one; `_formulas` finds those
 # that are meant.
@@ -19,9 +19,6 @@ LATEX_DELIMITERS: list[dict[str, str | bool]] = [
     {"left": "\\[", "right": "\\]", "display": True},
     {"left": "\\(", "right": "\\)", "display": False},
 ]
-_CODE = re.compile(
-    r"^[ \t]*(?P<fence>`{3,}|~{3,})[^`\n]*\n(?:[^\n]*\n)*?(?:[ \t]*(?P=fence)[`~]*[ \t]*$|[^\n]*\Z)"
-    r"|(?<![\\`])(?P<ticks>`+)(?!`)(?s:(?:(?!\n[ \t]*\n).)+?)(?<!`)(?P=ticks)(?!`)", re.MULTILINE)
 _INDENTED = re.compile(r" {4}| {0,3}\t")
 _FENCE = re.compile(r"`{3,}(?=[^`]*\Z)|~{3,}")
 _HOLDER = re.compile(r"[-+*>]|\d{1,9}[.)]|\[\^")  # of indented lines that are no code: a list, a quotation, a footnote
@@ -87,7 +84,7 @@ def _indented_code(text: str) -> list[tuple[int, int]]:
 
 def _around_code(text: str) -> str:
     parts, begin = [], 0
-    for code in _CODE.finditer(text):
+    for code in CODE.finditer(text):
         parts += [_prose(text[begin:code.start()]), code[0]]
         begin = code.end()
     return "".join([*parts, _prose(text[begin:])])

@@ -20,7 +20,7 @@ _NUMBERS = r"\d{1,3}(?:[ \t]*(?:[,;–-]|\by\b|\band\b)[ \t]*\d{1,3})*"
 _CITATION = (r"(?<!\\)(?P<twice>\[)?\[(?:\^|(?i:passages?|pasajes?|sources?|fuentes?)[ ])?"
              rf"(?P<numbers>{_NUMBERS})\](?(twice)\])(?!\()|【(?P<number>\d{{1,3}})(?!\d)[^】\n]{{0,40}}】")
 _PART = re.compile(f"(?:{_FENCED})|(?s:{_INLINE})|{_CITATION}", re.MULTILINE)
-_CODE = re.compile(f"(?:{_FENCED})|(?s:{_INLINE})", re.MULTILINE)
+CODE = re.compile(f"(?:{_FENCED})|(?s:{_INLINE})", re.MULTILINE)
 _RANGE = re.compile(r"(\d+)(?:[ \t]*[–-][ \t]*(\d+))?")
 _MOST_IN_RANGE = 20
 
@@ -68,7 +68,7 @@ class GrowingAnswer:
 
 def _settled_end(text: str) -> int:
     """Where the last paragraph begins that may still change; 0 when it is the first."""
-    code = [match.span() for match in _CODE.finditer(text)]
+    code = [match.span() for match in CODE.finditer(text)]
     ends = [match.end() for match in _PARAGRAPH_END.finditer(text)
             if not any(start < match.end() <= end for start, end in code)]
     return max(ends, default=0)
@@ -76,7 +76,7 @@ def _settled_end(text: str) -> int:
 
 def _before_open_code(text: str) -> str:
     """`text` up to the first bracket behind a backtick of the last paragraph that may still begin code."""
-    begin = max((match.end() for match in _CODE.finditer(text)), default=0)
+    begin = max((match.end() for match in CODE.finditer(text)), default=0)
     begin = max((match.end() for match in _PARAGRAPH_END.finditer(text, begin)), default=begin)
     tick = _BACKTICK.search(text, begin)
     bracket = _BRACKET.search(text, tick.end()) if tick else None
@@ -106,6 +106,10 @@ def replace_citations(answer: str, replacement: Callable[[int], str]) -> str:
         return "".join(map(replacement, dict.fromkeys(_numbers(given)))) or _LEFT_OUT
 
     return _GAP.sub("", _PART.sub(replaced, answer))
+
+
+def without_citations(answer: str) -> str:
+    return replace_citations(answer, lambda number: "")
 
 
 def _numbers(given: str) -> Iterator[int]:

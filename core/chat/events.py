@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from core.documents.search import Hit
-from core.engines.base import Loading, Usage
+from core.engines.base import Loading, Usage, Words
 
 Span = tuple[int, int]  # characters from (included) and to (not included)
 
@@ -46,7 +46,8 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """The question as search was asked it, because it leaned on what was said before."""
+    """The question as search was asked it, because it leaned on what was said before or is in another language than
+    the documents. May come twice: the later one counts."""
 
     query: str
 
@@ -69,38 +70,32 @@ class Sources:
 
 @dataclass(frozen=True)
 class Nothing:
-    """The last event where no model was asked: no passage is about the question, there are no documents at all, or
-    those it is limited to are gone, or a greeting met an engine that can only quote. Its words stand in the locales
-    under `chat.nothing_<reason>`.
-    `other_languages`: some documents are in another language than the question, and were hardly searched."""
+    """The last event where no model is asked for an answer: no passage is about the question, there are no documents
+    at all, or those it is limited to are gone, or a greeting met an engine that can only quote. Its words stand in the
+    locales under `chat.nothing_<reason>`.
+
+    `other_languages`: many documents are in another language than all that was searched, so that they hardly were."""
 
     reason: Literal["no_match", "no_documents", "not_these", "small_talk"] = "no_match"
     other_languages: bool = False
 
 
-@dataclass(frozen=True)
-class Thought:
+class Thought(Words):
     """All the model has thought so far."""
 
-    text: str
 
-
-@dataclass(frozen=True)
-class Partial:
+class Partial(Words):
     """The answer so far, its citations resolved."""
 
-    text: str
-
 
 @dataclass(frozen=True)
-class Done:
+class Done(Words):
     """The whole answer, and the hits it cites.
 
     `doubtful` are spans of `text`, sentences that their cited passages do not seem to support; `from_model` is true
     for an answer in free mode that cites nothing.
     """
 
-    text: str
     citations: tuple[Hit, ...]
     usage: Usage
     cut: bool

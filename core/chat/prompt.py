@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.chat.budget import DEFAULT_RATIO, estimate_tokens
-from core.chat.citations import replace_citations
+from core.chat.citations import without_citations
 from core.chat.events import AnswerOptions, Budget
 from core.documents.search import Hit
 from core.engines.base import Message
@@ -128,9 +128,7 @@ def _latest(history: Sequence[Message], left: int, room: Room) -> list[Message]:
     """The last messages that fit, from a question on. Numbers of passages that are no longer there are taken out."""
     kept: list[Message] = []
     for message in reversed(history[-_HISTORY_MESSAGES:]):
-        content = message.content
-        if message.role == "assistant":
-            content = replace_citations(content, lambda number: "")
+        content = without_citations(message.content) if message.role == "assistant" else message.content
         cost = room.tokens(content)
         if cost > left:
             break

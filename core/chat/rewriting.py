@@ -11,7 +11,7 @@ import contextlib
 import re
 from collections.abc import Sequence
 
-from core.chat.citations import replace_citations
+from core.chat.citations import without_citations
 from core.chat.followups import needs_history
 from core.chat.talk import language_code, language_name, words_of
 from core.documents.language import STEMMERS
@@ -117,7 +117,7 @@ def _messages(system: str, question: str, history: Sequence[Message]) -> tuple[M
     """The last exchange or two and the question, as one message: a model that sees a conversation goes on with it."""
     told = []
     for message in history[-4:]:
-        content = replace_citations(message.content, lambda number: "")[:_TOLD_CHARS]
+        content = without_citations(message.content)[:_TOLD_CHARS]
         told.append(f"{'User' if message.role == 'user' else 'Assistant'}: {content}")
     conversation = "<conversation>\n" + "\n".join(told) + "\n</conversation>\n\n" if told else ""
     return (Message("system", system), Message("user", f"{conversation}Last question: {question}"))
@@ -130,7 +130,7 @@ def _only_line(text: str) -> str:
         del lines[0]  # "Here is the question:"
     if len(lines) != 1:
         return ""
-    line = replace_citations(_PREFIX.sub("", lines[0]), lambda number: "").strip(" \"'“”«»*`")
+    line = without_citations(_PREFIX.sub("", lines[0])).strip(" \"'“”«»*`")
     fits = 2 < len(line) <= _MOST_CHARS and len(list(split_sentences(line))) <= _MOST_SENTENCES
     return "" if not fits or _NO_QUESTION.search(words_of(line)) else line
 

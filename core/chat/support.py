@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from core.chat.citations import cited
+from core.chat.citations import CODE, cited, without_citations
 from core.chat.events import Span
+from core.chat.talk import language_code
 from core.documents.language import detect
 from core.documents.search import Hit
 from core.documents.store import Vectors
@@ -30,8 +31,6 @@ _STEM_CHARS = 5  # words that begin alike count as the same: fundó, fundada, fo
 _LEAST_WORDS = 3  # content words: of "Yes, exactly [1]." nothing can be said
 _MOST_CLAIMS = 16  # of an answer: what comes later is not looked at
 _MOST_SENTENCES = 64  # of all the passages cited
-_CITATION = re.compile(r"\[\d{1,3}\](?!\()")
-_CODE = re.compile(r"(?ms)^[ \t]*(`{3,}|~{3,}).*?(?:^[ \t]*\1|\Z)|`[^`\n]+`")
 # A full stop that ends a sentence, with the citations behind it.
 _END = re.compile(r"(?<![\s.][A-Z])(?<!\b\w\.\w)[.!?…]+[\"'»”’)*_]*(?:\s*\[\d{1,3}\])*"
                   r"(?=\s+[\"'«“‘(¿¡*_]*[A-ZÀ-Þ¿¡\d]|\s*$)")
@@ -75,8 +74,8 @@ def claims(answer: str, hits: Sequence[Hit]) -> list[Claim]:
         text = answer[start:end]
         named = cited(text, hits)
         if named and not text.startswith("#"):
-            bare = " ".join(_MARKUP.sub(" ", _CITATION.sub("", text)).split())
-            if len(content_words(bare, detect(bare))) < _LEAST_WORDS:
+            bare = " ".join(_MARKUP.sub(" ", without_citations(text)).split())
+            if len(content_words(bare, language_code(bare))) < _LEAST_WORDS:
                 continue
             found.append(Claim((start, end), bare, tuple(named)))
     return found
@@ -84,7 +83,7 @@ def claims(answer: str, hits: Sequence[Hit]) -> list[Claim]:
 
 def _sentences(answer: str) -> Iterator[Span]:
     """Where sentences stand in Markdown: each line on its own, citations behind the full stop included."""
-    blanked = _CODE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), answer)
+    blanked = CODE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), answer)
     begin = 0
     for line in blanked.splitlines(keepends=True):
         start = 0

@@ -73,13 +73,16 @@ class Loading:
 
 
 @dataclass(frozen=True)
-class Thinking:
+class Words:
     text: str
 
 
-@dataclass(frozen=True)
-class Token:
-    text: str
+class Thinking(Words):
+    """A piece of what the model thinks."""
+
+
+class Token(Words):
+    """A piece of the answer."""
 
 
 @dataclass(frozen=True)
