@@ -7,6 +7,7 @@ work in the terminal. Reads the arguments, builds the settings once and hands th
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from core.errors import AppError
 from core.settings import MEBIBYTE, Settings
 from ui.i18n import explain, terminal_language, translate
 
+SHORTEST_PASSWORD = 10
 COMMANDS = ("serve", "chat", "ask", "search", "index", "train", "runs")
 
 
@@ -45,7 +47,7 @@ def run(options: argparse.Namespace, language: str) -> int:
         from ui.serve import ServeOptions, serve
 
         return serve(settings, language, ServeOptions(
-            host=options.host, port=options.port, share=options.share, password=options.password,
+            host=options.host, port=options.port, share=options.share, password=password_of(options, language),
             allowed_hosts=tuple(options.allow_host), open_browser=not options.no_browser))
     if options.command in ("train", "runs"):
         return run_training(options, settings, language)
@@ -69,6 +71,19 @@ def run_training(options: argparse.Namespace, settings: Settings, language: str)
     return train(settings, language, TrainOptions(
         dataset=options.dataset, model=options.model, changes=tuple(options.set), columns=options.columns,
         resume=options.resume, skip_bad_rows=options.skip_bad_rows, prepare=options.prepare, as_json=options.json))
+
+
+def password_of(options: argparse.Namespace, language: str) -> str | None:
+    """The owner's password, from TALLER_PASSWORD or typed in: the command line can be read by everyone on the machine.
+
+    Raises AppError `password_short`.
+    """
+    password = os.environ.get("TALLER_PASSWORD") or None
+    if options.password and password is None:
+        password = getpass.getpass(translate(language, "terminal.type_password"))
+    if password is not None and len(password) < SHORTEST_PASSWORD:
+        raise AppError("password_short", least=SHORTEST_PASSWORD)
+    return password
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -103,7 +118,7 @@ def parser(language: str) -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help=text("host"))
     serve.add_argument("--port", type=positive, default=7860, help=text("port"))
     serve.add_argument("--share", action="store_true", help=text("share"))
-    serve.add_argument("--password", help=text("password"))
+    serve.add_argument("--password", action="store_true", help=text("password"))
     serve.add_argument("--allow-host", action="append", default=[], metavar="NAME", help=text("allow_host"))
     serve.add_argument("--no-browser", action="store_true", help=text("no_browser"))
 

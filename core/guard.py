@@ -1,4 +1,4 @@
-"""Runs someone else's program so that it cannot outlive us: `python -m core.guard COMMAND [ARGUMENT…]`.
+"""Runs someone else's program so that it cannot outlive us: `python -m core.guard [--output] COMMAND [ARGUMENT…]`.
 
 A program of ours ends when its standard input closes; others, like `ollama serve`, do not look. The guard
 stands between: it starts the command, and when its own input closes (even because its parent was killed) it
@@ -17,13 +17,16 @@ from collections.abc import Sequence
 
 from core import processes
 
+OUTPUT = "--output"
 LOOK_SECONDS = 0.2  # between two looks at the command: soon enough to be unnoticed, rare enough to be free
 
 
 def main(command: Sequence[str]) -> int:
     """Run `command` until it ends or our input closes. Returns its exit code, 127 when it does not start."""
+    output = command[0] == OUTPUT
+    command = list(command)[1:] if output else list(command)
     try:
-        child = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, stdout=sys.stderr)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=None if output else sys.stderr)
     except OSError as error:
         print(f"{command[0]}: {error}", file=sys.stderr)
         return 127

@@ -24,7 +24,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ui.i18n import choose_language, translate
 from ui.server import HEALTH_PATH, folder_mark, health, ip_address
 
-USER = "taller"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised here, never bound
 CHANGING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -59,11 +58,6 @@ def is_loopback(host: str) -> bool:
     name = host_name(host)
     address = ip_address(name)
     return name == "localhost" or (address is not None and address.is_loopback)
-
-
-def required_login(host: str, share: bool) -> bool:
-    """Whether the page may not be shown without a password: it can be reached from elsewhere."""
-    return share or not is_loopback(host)
 
 
 def own_names() -> set[str]:
@@ -203,7 +197,8 @@ def with_security_headers(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers["x-content-type-options"] = "nosniff"
-            headers["referrer-policy"] = "no-referrer"
+            # Not "no-referrer": under it a form of ours comes from the origin "null".
+            headers["referrer-policy"] = "same-origin"
             headers.append("content-security-policy", CONTENT_SECURITY_POLICY)
         await send(message)
 
@@ -253,10 +248,7 @@ def generate_password() -> str:
 
 
 class Login:
-    """The passwords, and a brake on guessing them.
-
-    Hand gradio the method, `auth=login.check`: it does not take an instance with an async `__call__` for a
-    coroutine function, would not await it, and would let any password in.
+    """The passwords, and a brake on guessing them. `passwords`, by name, is looked at anew each time.
 
     Guesses take turns: two seconds between any two, and for one name a wait that doubles with each failure up
     to `longest_wait`. Who would have to wait longer than twice that is refused unseen, so none pile up.
@@ -272,7 +264,7 @@ class Login:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._passwords = dict(passwords)
+        self._passwords = passwords
         self._pause, self._longest_wait = pause_seconds, longest_wait_seconds
         self._clock, self._sleep = clock, sleep
         self._next_turn = 0.0

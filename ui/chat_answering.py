@@ -15,13 +15,13 @@ import gradio as gr
 from core.chat.answer import answer, check_question
 from core.chat.citations import cited
 from core.chat.events import ChatEvent, Done, Sources
-from core.chat.library import CollectionLibrary
+from core.chat.library import CollectionLibrary, Library
 from core.chat.turns import Turn, history_of
 from core.engines.choice import Choice
 from core.errors import AppError
 from ui.adding import add_files
 from ui.chat_evidence import Evidence, source_cards
-from ui.chat_list import ConversationList, owner_of
+from ui.chat_list import ConversationList, owner_of, visitor_of
 from ui.chat_session import Session
 from ui.chat_view import FREE, context_meter
 from ui.feedback import language_of
@@ -50,18 +50,20 @@ class Parts:
     welcome: gr.Row
     earlier: gr.Button
     spoken: gr.HTML
-    strict: gr.Radio
+    strict: gr.Radio | None = None
 
     def all(self) -> list[Any]:
-        return list(vars(self).values())
+        return [part for part in vars(self).values() if part is not None]
 
 
 class Answering:
     """The handlers that stream. Each yields what changes, by component."""
 
-    def __init__(self, workshop: Workshop, parts: Parts, evidence: Evidence, conversations: ConversationList) -> None:
+    def __init__(self, workshop: Workshop, parts: Parts, evidence: Evidence, conversations: ConversationList,
+                 library: Library | None = None) -> None:
         self._workshop, self._parts = workshop, parts
         self._evidence, self._list = evidence, conversations
+        self._library = library or CollectionLibrary(workshop.collection)
 
     async def ask(self, message: dict[str, Any], session: Session, request: gr.Request) -> AsyncIterator[Update]:
         """Answer one message, as it is written. Stop cancels this; what was shown stays."""
@@ -77,16 +79,19 @@ class Answering:
         try:
             question = check_question(message["text"], self._workshop.settings)
         except AppError as error:
-            # The question stays in the box, to be mended there.
-            refused = Turn("")
-            refused.fail(error)
-            session.turns = [turn for turn in session.turns if turn.error is None or turn.question]
-            session.tell(refused)
-            yield {parts.box: resting(clear=False), **self.messages(language, session)}
+            yield self.refuse(language, session, error)
             return
-        async with contextlib.aclosing(self._run(question, session, request, dropped)) as updates:
+        async with contextlib.aclosing(self.run(question, session, request, dropped)) as updates:
             async for update in updates:
                 yield update
+
+    def refuse(self, language: str, session: Session, error: AppError) -> Update:
+        """Say why a question cannot be asked; it stays in the box, to be mended there."""
+        refused = Turn("")
+        refused.fail(error)
+        session.turns = [turn for turn in session.turns if turn.error is None or turn.question]
+        session.tell(refused)
+        return {self._parts.box: resting(clear=False), **self.messages(language, session)}
 
     async def edit(self, event: gr.EditData, session: Session, request: gr.Request) -> AsyncIterator[Update]:
         """Ask an earlier question anew, as the reader wrote it now; what came after it goes."""
@@ -149,11 +154,11 @@ class Answering:
             yield self.messages(language_of(request), session)
             return
         session.take_back(self._workshop.conversations, index)
-        async with contextlib.aclosing(self._run(question, session, request, [])) as updates:
+        async with contextlib.aclosing(self.run(question, session, request, [])) as updates:
             async for update in updates:
                 yield update
 
-    async def _run(self, question: str, session: Session, request: gr.Request,
+    async def run(self, question: str, session: Session, request: gr.Request,
                    dropped: list[str]) -> AsyncGenerator[Update, None]:
         """One turn from its question to its end, which is kept however it comes."""
         parts, language = self._parts, language_of(request)
@@ -216,10 +221,11 @@ class Answering:
         await asyncio.to_thread(self._workshop.background.wait_until_ready)
         await self._first_documents()
         await self._searchable(dropped)
-        person = request.username or str(request.session_hash)
-        events = answer(turn.question, history_of(session.turns[:-1]), CollectionLibrary(self._workshop.collection),
+        person = owner_of(request) or str(request.session_hash)
+        events = answer(turn.question, history_of(session.turns[:-1]), self._library,
                         choice.engine, choice.status.model, self._workshop.settings, session.options,
-                        self._workshop.conversations.calibration, self._workshop.queues, person)
+                        self._workshop.conversations.calibration, self._workshop.queues, person,
+                        behind=visitor_of(request) is not None)
         async with contextlib.aclosing(events) as stream:
             async for event in stream:
                 yield event

@@ -17,14 +17,23 @@ from core.errors import AppError
 from ui.chat_session import Session
 from ui.feedback import language_of
 from ui.i18n import plural, translate
+from ui.visitors import VISITOR, Visitor
 
 LISTED = 300
 _DAY_SECONDS = 86_400
 
 
+def visitor_of(request: gr.Request) -> Visitor | None:
+    """The guest who asks; None for the owner."""
+    scope = getattr(request.request, "scope", None) or {}
+    visitor: Visitor | None = scope.get(VISITOR)
+    return visitor
+
+
 def owner_of(request: gr.Request) -> str:
-    """Whose conversations a request may see: everybody's who needs no login are one person's."""
-    return request.username or ""
+    """Whose conversations a request may see: the owner's, or those of one guest's session."""
+    visitor = visitor_of(request)
+    return f"guest:{visitor.id}" if visitor is not None else ""
 
 
 class ConversationList:

@@ -21,13 +21,14 @@ from ui.workshop import Workshop
 
 
 class Switching:
-    """The handlers that change which conversation a window shows. A running answer is ended by the event itself."""
+    """The handlers that change which conversation a window shows. A running answer is ended by the event itself.
+    Without `fields` a conversation's settings are not shown."""
 
-    def __init__(self, workshop: Workshop, parts: Parts, fields: SettingsParts, settings: ChatSettings,
-                 answering: Answering, evidence: Evidence, conversations: ConversationList) -> None:
+    def __init__(self, workshop: Workshop, parts: Parts, answering: Answering, evidence: Evidence,
+                 conversations: ConversationList, fields: SettingsParts | None = None) -> None:
         self._workshop, self._parts, self._fields = workshop, parts, fields
-        self._settings, self._answering, self._evidence = settings, answering, evidence
-        self._list = conversations
+        self._answering, self._evidence, self._list = answering, evidence, conversations
+        self._settings = ChatSettings(workshop)
 
     async def restore(self, conversation_id: str, session: Session, request: gr.Request) -> Update:
         """The conversation this window had before it was loaded anew."""
@@ -76,7 +77,9 @@ class Switching:
         """All of the tab as the session has it."""
         parts, language = self._parts, language_of(request)
         sources, page = await self._last_evidence(language, session)
-        fields = dict(zip(self._fields.all(), await self._settings.fields(session, request), strict=True))
+        fields: Update = {}
+        if self._fields is not None:
+            fields = dict(zip(self._fields.all(), await self._settings.fields(session, request), strict=True))
         return {parts.box: resting(clear=True), **self._answering.messages(language, session),
                 parts.sources: sources, parts.page: page, parts.meter: context_meter(language, session.turns),
                 parts.bar: bar_memory(session), **fields,

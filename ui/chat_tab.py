@@ -49,23 +49,23 @@ def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, e
             listed = html_block(elem_id="conversation-list", js_on_load=chat_script.LIST)
         with gr.Column(scale=3, min_width=300, elem_id="conversation"):
             with gr.Row(elem_id="chat-bar"):
-                html_block(_icon("list", "chat.conversations", "☰"), min_width=36, elem_classes="icon")
+                html_block(icon_button("list", "chat.conversations", "☰"), min_width=36, elem_classes="icon")
                 model = model_picker()
                 meter = html_block(elem_id="context-meter")
-                html_block(_icon("evidence", "chat.sources", "❝"), min_width=36, elem_classes="icon narrow-only")
+                html_block(icon_button("evidence", "chat.sources", "❝"), min_width=36, elem_classes="icon narrow-only")
                 settings_button = gr.Button("⚙", size="sm", min_width=36, scale=0, elem_id="open-settings")
             bar = html_block(elem_id="chat-memory", js_on_load=chat_script.REMEMBER)
             earlier = gr.Button(label("chat.earlier"), size="sm", visible=False, elem_id="earlier")
             chatbot = gr.Chatbot(label=label("chat.conversation"), show_label=False, elem_id="messages", height=420,
                                  buttons=["copy"], layout="bubble", editable="user", group_consecutive_messages=False,
-                                 latex_delimiters=LATEX_DELIMITERS, placeholder=_welcome())
+                                 latex_delimiters=LATEX_DELIMITERS, placeholder=welcome_text())
             with gr.Row(elem_id="welcome", elem_classes="examples") as welcome:
                 examples = [gr.Button(label(f"chat.example_{number}"), size="sm", elem_id=f"example-{number}")
                             for number in range(1, EXAMPLES + 1)]
             box = gr.MultimodalTextbox(label=label("chat.question"), placeholder=label("chat.placeholder"),
                                        show_label=False, file_count="multiple", sources=["upload"],
                                        max_plain_text_length=20_000, elem_id="question", autofocus=True)
-            html_block(_words(), js_on_load=chat_script.CONVERSATION, elem_classes="unseen")
+            html_block(words_for_script(), js_on_load=chat_script.CONVERSATION, elem_classes="unseen")
             spoken = html_block(elem_id="spoken", elem_classes="unseen", js_on_load=chat_script.FINISHED,
                                 html_template='<div role="status">${value}</div>')
         with gr.Column(scale=2, min_width=280, elem_id="evidence"):
@@ -88,7 +88,7 @@ def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, 
     conversations = ConversationList(workshop.conversations)
     settings = ChatSettings(workshop)
     answering = Answering(workshop, parts, evidence, conversations)
-    switching = Switching(workshop, parts, fields, settings, answering, evidence, conversations)
+    switching = Switching(workshop, parts, answering, evidence, conversations, fields)
     shown, everything = parts.all(), list(dict.fromkeys([*parts.all(), *fields.all()]))
 
     running = [parts.box.submit(answering.ask, [parts.box, session], shown, **QUIET),
@@ -133,16 +133,16 @@ def _example(number: int) -> Callable[[gr.Request], dict[str, Any]]:
     return fill
 
 
-def _welcome() -> str:
+def welcome_text() -> str:
     return f'<h3>{both("chat.welcome_title")}</h3><p>{both("chat.welcome_text")}</p>'
 
 
-def _icon(drawer: str, key: str, sign: str) -> str:
+def icon_button(drawer: str, key: str, sign: str) -> str:
     return (f'<button type="button" class="icon-button" data-drawer="{drawer}"><span aria-hidden="true">{sign}</span>'
             f'<span class="unseen">{both(key)}</span></button>')
 
 
-def _words() -> str:
+def words_for_script() -> str:
     """What the script of the messages calls things, in both languages; it takes the page's."""
     names = {"log": "chat.conversation", "you": "chat.you", "answer": "chat.answer", "copy": "chat.copy",
              "copied": "chat.copied", "copy-code": "chat.copy_code", "fold": "chat.fold_thoughts",

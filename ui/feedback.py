@@ -10,9 +10,8 @@ from typing import Any, Literal
 import gradio as gr
 
 from core.errors import AppError
-from ui.i18n import LANGUAGES, choose_language, explain, plural, texts, translate
+from ui.i18n import LANGUAGE_COOKIE, LANGUAGES, choose_language, explain, plural, texts, translate
 
-LANGUAGE_COOKIE = "taller_language"
 _PREFIX = "ui_"
 _COMMAND = re.compile(r"`([^`]+)`")  # what is to be typed, in a sentence of the locales
 # How a handler is wired: without a spinner over what it fills, unknown to the API, as many at a time as there are.

@@ -16,6 +16,7 @@ from pathlib import Path
 from core.errors import AppError
 
 LANGUAGES = ("es", "en")
+LANGUAGE_COOKIE = "taller_language"  # of the switch in the header
 DEFAULT_LANGUAGE = "en"
 
 

@@ -9,22 +9,12 @@ import gradio as gr
 from ui import chat_script, chat_tab, documents_tab, engines_panel, finetune_tab, finetune_talk, models_panel
 from ui.chat_settings import drawer_head
 from ui.chat_view import engine_pill
-from ui.feedback import LANGUAGE_COOKIE, both, html_block, label
+from ui.feedback import LANGUAGE_COOKIE, html_block, label
 from ui.i18n import DEFAULT_LANGUAGE, LANGUAGES
+from ui.page_header import SWITCH_LANGUAGE, brand, language_switch
 from ui.workshop import Workshop
 
 _REFRESH_SECONDS = 1.0
-_SWITCH_LANGUAGE = f"""
-element.addEventListener('click', (event) => {{
-  const button = event.target.closest('button[data-language]');
-  if (!button) return;
-  document.cookie = '{LANGUAGE_COOKIE}=' + button.dataset.language + ';path=/;max-age=31536000;samesite=lax';
-  location.reload();
-}});
-element.querySelectorAll('button[data-language]').forEach((button) => {{
-  button.setAttribute('aria-pressed', String(button.dataset.language === document.documentElement.lang));
-}});
-"""
 
 
 def build_ui(workshop: Workshop) -> gr.Blocks:
@@ -33,9 +23,9 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
         # At top level: a timer inside a tab that was never opened does not tick.
         timer = gr.Timer(_REFRESH_SECONDS)
         with gr.Row(elem_id="header"):
-            html_block(_brand(), elem_id="brand", scale=1)
+            html_block(brand(), elem_id="brand", scale=1)
             pill = html_block(engine_pill(DEFAULT_LANGUAGE, None, True), elem_id="engine")
-            html_block(_language_switch(), elem_id="language", js_on_load=_SWITCH_LANGUAGE)
+            html_block(language_switch(), elem_id="language", js_on_load=SWITCH_LANGUAGE)
             html_block("<span></span>", elem_id="drawers", js_on_load=chat_script.PAGE)
         # Outside the tabs, so that the header opens it from each of them.
         with gr.Column(elem_id="models-panel", elem_classes="drawer"):
@@ -52,19 +42,6 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
                 talk = finetune_tab.build(workshop, timer, page, finetune)
         finetune_talk.wire(workshop, talk, door, tabs)
     return page
-
-
-def _brand() -> str:
-    return (f'<div class="brand"><span class="logo" aria-hidden="true">T</span><div><h1>Taller</h1>'
-            f"<p>{both('header.tagline')}</p></div></div>")
-
-
-def _language_switch() -> str:
-    names = {"es": "Español", "en": "English"}
-    buttons = "".join(
-        f'<button type="button" data-language="{language}" lang="{language}" title="{names[language]}" '
-        f'aria-label="{names[language]}">{language.upper()}</button>' for language in LANGUAGES)
-    return f'<div class="switch" role="group" aria-label="Español / English">{buttons}</div>'
 
 
 def head() -> str:

@@ -23,13 +23,12 @@ from core.errors import AppError
 from core.finetune.preflight import default_model
 from core.finetune.runs import Runs
 from core.settings import Settings
-from ui.access import USER, AccessPolicy, Login, RequestGuard, generate_password, required_login
-from ui.first_script import FirstScript
-from ui.i18n import translate
+from ui.access import generate_password, is_loopback
+from ui.house import House
+from ui.i18n import explain, translate
 from ui.server import announce_page, free_port, running_page
+from ui.sharing import DEFAULT_MINUTES, OWNER
 
-# A drop may carry several files at once.
-_FILES_PER_UPLOAD = 8
 _OLD_UPLOAD_SECONDS = 24 * 3600
 
 
@@ -65,61 +64,58 @@ def serve(settings: Settings, language: str, options: ServeOptions) -> int:
 
 def _serve(settings: Settings, language: str, options: ServeOptions, collection: Collection,
            stack: contextlib.ExitStack) -> None:
-    from ui.feedback import page_texts
-    from ui.page import build_ui, head, style, theme
     from ui.workshop import Engines, Workshop
 
-    background = BackgroundIndexing(collection)
     conversations = Conversations(settings.data_dir / "conversations.sqlite3")
     stack.callback(conversations.close)
-    workshop = Workshop(settings, collection, background, Previewer(settings, collection.store),
-                        Engines(settings), Runs(settings), default_model(settings), conversations)
-    stack.callback(workshop.previewer.close)
-    stack.callback(workshop.engines.close)
     port = free_port(options.host, options.port)
     if port != options.port:
         print(translate(language, "terminal.port_busy", wanted=options.port, port=port))
-    policy = AccessPolicy(options.host, data_dir=settings.data_dir, allowed_hosts=options.allowed_hosts,
-                          max_body_bytes=_FILES_PER_UPLOAD * settings.max_file_bytes)
-    page = build_ui(workshop)
-    _, _, share_url = page.launch(
-        server_name=options.host, server_port=port, share=options.share, quiet=True, prevent_thread_lock=True,
-        show_error=False, ssr_mode=False, footer_links=[], run_history=False, i18n=page_texts(), theme=theme(),
-        css=style(), favicon_path=str(Path(__file__).parent / "favicon.svg"),
-        app_kwargs=_app_arguments(policy, head()), **_login(language, options),
-    )
-    stack.callback(page.close)
-    if share_url:
-        policy.allow(share_url)
-        # Otherwise gradio's page would load its scripts from another host.
-        page.share = False
-    _announce(settings, language, options, port, share_url)
-    collection.note_address(_local_url(options.host, port))
+    house = House(settings, options.host, options.allowed_hosts, _owner_password(language, options))
+    background = BackgroundIndexing(collection)
+    workshop = Workshop(settings, collection, background, Previewer(settings, collection.store), Engines(settings),
+                        Runs(settings), default_model(settings), conversations, house.sharing)
+    stack.callback(workshop.previewer.close)
+    stack.callback(workshop.engines.close)
+    stack.enter_context(house.opened(workshop, port))
+    stack.callback(house.sharing.close)
+    url = _local_url(options.host, port)
+    announce_page(settings.data_dir, url)
+    print(translate(language, "terminal.serving", url=url))
+    print(translate(language, "terminal.stop_hint"), flush=True)
+    collection.note_address(url)
     background.start()
     stack.callback(background.close)
     threading.Thread(target=_first_steps, args=(workshop,), daemon=True).start()
     if options.open_browser:
-        webbrowser.open(_local_url(options.host, port))
+        webbrowser.open(url)
+    if options.share:
+        _share(language, house)
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             time.sleep(3600)
 
 
-def _app_arguments(policy: AccessPolicy, first_html: str) -> dict[str, Any]:
-    from starlette.middleware import Middleware
-
-    return {"middleware": [Middleware(RequestGuard, policy=policy), Middleware(FirstScript, html=first_html)],
-            "docs_url": None, "redoc_url": None, "openapi_url": None}
-
-
-def _login(language: str, options: ServeOptions) -> dict[str, Any]:
+def _owner_password(language: str, options: ServeOptions) -> str:
     """No page without a password where others can reach it; the made-up one is printed once, here."""
-    if options.password is None and not required_login(options.host, options.share):
-        return {}
-    password = options.password or generate_password()
-    if options.password is None:
-        print(translate(language, "terminal.password", name=USER, password=password))
-    return {"auth": Login({USER: password}).check}
+    if options.password or is_loopback(options.host):
+        return options.password or ""
+    password = generate_password()
+    print(translate(language, "terminal.password", name=OWNER, password=password))
+    return password
+
+
+def _share(language: str, house: House) -> None:
+    """Share from the start; without a link the page goes on on this machine."""
+    try:
+        house.sharing.start_now(DEFAULT_MINUTES)
+    except AppError as error:
+        print(explain(language, error), flush=True)
+        return
+    status = house.sharing.status
+    print(translate(language, "terminal.shared", url=status.url, minutes=DEFAULT_MINUTES))
+    print(translate(language, "terminal.guest", name=translate(language, "share.guest_name"),
+                    password=status.password), flush=True)
 
 
 def _first_steps(workshop: Any) -> None:
@@ -130,17 +126,6 @@ def _first_steps(workshop: Any) -> None:
         logging.getLogger(__name__).warning("The guide could not be added", exc_info=True)
     finally:
         workshop.background.sync_folder()
-
-
-def _announce(settings: Settings, language: str, options: ServeOptions, port: int, share_url: str | None) -> None:
-    url = _local_url(options.host, port)
-    announce_page(settings.data_dir, url)
-    print(translate(language, "terminal.serving", url=url))
-    if share_url:
-        print(translate(language, "terminal.shared", url=share_url))
-    elif options.share:
-        print(translate(language, "terminal.not_shared"))
-    print(translate(language, "terminal.stop_hint"), flush=True)
 
 
 def _local_url(host: str, port: int) -> str:

@@ -16,6 +16,7 @@ from core.engines.download import Downloads
 from core.engines.pulls import Pulls
 from core.finetune.runs import Runs
 from core.settings import Settings
+from ui.sharing import Sharing
 
 _LOOK_AGAIN_SECONDS = 10.0
 
@@ -77,6 +78,7 @@ class Workshop:
     runs: Runs
     default_base_model: str
     conversations: Conversations
+    sharing: Sharing
     queues: Queues = field(default_factory=Queues)
 
     @property

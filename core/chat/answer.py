@@ -53,18 +53,19 @@ def check_question(question: str, settings: Settings) -> str:
 
 async def answer(question: str, history: Sequence[Message], library: Library, engine: Engine, model: str,
                  settings: Settings, options: AnswerOptions | None = None, calibration: Calibration | None = None,
-                 queues: Queues | None = None, person: str = "") -> AsyncGenerator[ChatEvent, None]:
+                 queues: Queues | None = None, person: str = "", *,
+                 behind: bool = False) -> AsyncGenerator[ChatEvent, None]:
     """Perhaps Waiting and Rewritten, then Sources, Thought and Partial as they grow, and Done; or Nothing.
 
-    `model` is the engine's own name of it. `queues`, shared by all who ask, makes `person` wait its turn. Closing this
-    iterator closes the engine's connection at once, before the first token too. Raises AppError for the question,
-    DocumentError from search, EngineError from the engine.
+    `model` is the engine's own name of it. `queues`, shared by all who ask, makes `person` wait its turn, `behind` all
+    who are not. Closing this iterator closes the engine's connection at once, before the first token too. Raises
+    AppError for the question, DocumentError from search, EngineError from the engine.
     """
     question = check_question(question, settings)
     queue = queues.of(engine.name) if queues else None
     answering = _Answering(question, tuple(history), library, engine, model,
                            options or AnswerOptions(top_k=settings.top_k), calibration or Calibration(),
-                           queue.place(person) if queue else None)
+                           queue.place(person, behind) if queue else None)
     async with answering.seat, contextlib.aclosing(answering.events()) as events:
         async for event in events:
             yield event
@@ -220,7 +221,7 @@ class _Answering:
     async def _streamed(self, prompt: Prompt) -> AsyncGenerator[ChatEvent, None]:
         passages = tuple(Passage(hit.rank, hit.text) for hit in prompt.hits)
         request = ChatRequest(self.model, prompt.messages, self.question, passages, self.options.temperature,
-                              self.options.think or None)
+                              self.options.think or None, self.options.max_tokens)
         growing = GrowingAnswer(prompt.hits)
         async with contextlib.aclosing(self.engine.chat(request)) as events:
             async for event in events:

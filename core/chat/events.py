@@ -27,6 +27,7 @@ class AnswerOptions:
     strict: bool = True
     think: str = ""
     sources: tuple[str, ...] = ()
+    max_tokens: int | None = None  # of an answer; None for as many as the model gives
 
 
 @dataclass(frozen=True)

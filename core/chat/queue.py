@@ -17,6 +17,7 @@ class Place:
 
     queue: FairQueue
     person: str
+    behind: bool = False
     round: int = 0
     arrival: int = 0
     served: bool = False
@@ -45,7 +46,7 @@ class Place:
 
 class FairQueue:
     """`slots` questions at a time, the others wait in rounds: a person's second question comes after everyone's
-    first. For one event loop."""
+    first. Guests wait behind all others. For one event loop."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -55,15 +56,16 @@ class FairQueue:
         self._round = 0  # of the question served last
         self._arrivals = count()
 
-    def place(self, person: str) -> Place:
-        return Place(self, person)
+    def place(self, person: str, behind: bool = False) -> Place:
+        """A place for this person; `behind` everyone who is not."""
+        return Place(self, person, behind)
 
     def join(self, place: Place) -> None:
         last = self._rounds.get(place.person, -1)
         place.round = self._rounds[place.person] = max(self._round, last + 1)
         place.arrival = next(self._arrivals)
         self._waiting.append(place)
-        self._waiting.sort(key=lambda one: (one.round, one.arrival))
+        self._waiting.sort(key=lambda one: (one.behind, one.round, one.arrival))
         self._serve()
 
     def leave(self, place: Place) -> None:

@@ -26,8 +26,8 @@ from ui.access import (
     RequestGuard,
     generate_password,
     host_name,
+    is_loopback,
     own_names,
-    required_login,
 )
 from ui.server import folder_mark
 
@@ -112,7 +112,7 @@ def test_the_page_loads_with_the_security_headers(client: httpx.Client) -> None:
     assert (answer.status_code, answer.text) == (200, "page")
     assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
 
 
 def test_not_found_and_refused_answers_carry_the_headers_too(client: httpx.Client) -> None:
@@ -257,12 +257,11 @@ def test_a_host_name_is_read_from_headers_origins_and_urls() -> None:
     assert host_name("") == host_name("[") == ""
 
 
-def test_a_login_is_required_wherever_others_can_reach_the_page() -> None:
+def test_an_address_of_this_machine_alone_is_told_from_others() -> None:
     here = ("127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2")
     elsewhere = ("0.0.0.0", "::", "192.168.1.5", "my-laptop")  # noqa: S104
-    assert not any(required_login(host, share=False) for host in here)
-    assert all(required_login(host, share=False) for host in elsewhere)
-    assert required_login("127.0.0.1", share=True)
+    assert all(is_loopback(host) for host in here)
+    assert not any(is_loopback(host) for host in elsewhere)
 
 
 def test_passwords_are_long_different_and_without_look_alikes() -> None:

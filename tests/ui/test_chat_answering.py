@@ -23,6 +23,7 @@ from ui.chat_answering import Answering, Parts
 from ui.chat_evidence import Evidence
 from ui.chat_list import ConversationList
 from ui.chat_session import Session
+from ui.house import House
 from ui.workshop import Engines, Workshop
 
 QUESTION = "How often is pump X22 checked?"
@@ -53,7 +54,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, ollama: OllamaServer) -> 
         found = wait(lambda: "pumps.txt" in {one.source for one in collection.store.documents() if one.chunks})
         assert found
         yield Workshop(settings, collection, background, previewer, Engines(settings), Runs(settings), "model",
-                       conversations)
+                       conversations, House(settings, "127.0.0.1", (), "").sharing)
 
 
 def wait(condition: Any, seconds: float = 60) -> bool:

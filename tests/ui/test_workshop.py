@@ -22,6 +22,7 @@ from tests.ollama_server import OllamaServer
 from tests.running_app import free_port
 from ui.chat_session import Session
 from ui.chat_settings import ChatSettings
+from ui.house import House
 from ui.i18n import translate
 from ui.workshop import Engines, Workshop
 
@@ -76,7 +77,7 @@ def chat_settings(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) ->
     with Collection(chosen) as collection:
         yield ChatSettings(Workshop(chosen, collection, BackgroundIndexing(collection),
                                     Previewer(chosen, collection.store), Engines(chosen), Runs(chosen), "model",
-                                    conversations))
+                                    conversations, House(chosen, "127.0.0.1", (), "").sharing))
     conversations.close()
 
 

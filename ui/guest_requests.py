@@ -1,0 +1,115 @@
+"""What a guest's browser may ask of the guests' page, told from the request itself.
+
+gradio lets anyone call any handler of a page and read any window's stream whose name they know. Here the few requests
+that the guests' page needs are let through: its files, and events of its own windows, in a body that is read and
+written anew, so that no other reading of it can differ. Knows nothing of what the handlers do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import OrderedDict
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.types import Message, Receive, Scope
+
+from ui.visitors import Visitor
+
+MAX_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 15.0  # for it to arrive
+WINDOWS = 20  # that one guest may have; the oldest is forgotten
+PREFIX = "/guest"
+# Files of the page, the same for everyone who may see it.
+_FILES = re.compile(r"/(config|theme\.css|favicon\.ico|manifest\.json|(static|assets|svelte)/[\w./@+-]*)?")
+_WINDOW = re.compile(r"[a-z0-9]{8,24}")  # gradio's name for a window of a browser, made there
+# The fields gradio's page sends with an event.
+_FIELDS = ("data", "fn_index", "session_hash", "event_data", "trigger_id", "event_id")
+
+
+class GuestRequests:
+    """Tells what is let through. A window belongs to the guest whose browser named it first."""
+
+    def __init__(self) -> None:
+        self._windows: dict[str, str] = {}
+        self._of_guest: dict[str, OrderedDict[str, None]] = {}
+
+    async def check(self, visitor: Visitor, scope: Scope, receive: Receive) -> Receive | None:
+        """Where the request's body comes from when it may pass; None when it may not."""
+        method, path = scope["method"], scope["path"].removeprefix(PREFIX)
+        if ".." in path or "\\" in path:
+            return None
+        if method in ("GET", "HEAD") and _FILES.fullmatch(path):
+            return _body(b"", receive)
+        if method == "GET" and path == "/gradio_api/queue/data":
+            named = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("session_hash", [])
+            return receive if len(named) == 1 and self._owns(visitor, named[0]) else None
+        if method == "GET" and path.startswith("/gradio_api/heartbeat/"):
+            return receive if self._owns(visitor, path.removeprefix("/gradio_api/heartbeat/")) else None
+        if method == "POST" and path in ("/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"):
+            return await self._event(visitor, scope, receive)
+        return None
+
+    async def _event(self, visitor: Visitor, scope: Scope, receive: Receive) -> Receive | None:
+        """An event of one of the guest's own windows, written anew."""
+        body = await small_body(receive, MAX_BODY_BYTES)
+        try:
+            asked = json.loads(body or b"")
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(asked, dict) or not self._owns(visitor, asked.get("session_hash")):
+            return None
+        if not isinstance(asked.get("fn_index", 0), int):
+            return None
+        clean = json.dumps({name: asked[name] for name in _FIELDS if name in asked}).encode("utf-8")
+        kept = [(name, value) for name, value in scope["headers"]
+                if name not in (b"content-length", b"content-type", b"transfer-encoding")]
+        scope["headers"] = [*kept, (b"content-type", b"application/json"),
+                            (b"content-length", str(len(clean)).encode("ascii"))]
+        return _body(clean, receive)
+
+    def _owns(self, visitor: Visitor, window: Any) -> bool:
+        """Whether a window is this guest's; one that nobody named yet becomes so."""
+        if not isinstance(window, str) or not _WINDOW.fullmatch(window):
+            return False
+        owner = self._windows.setdefault(window, visitor.id)
+        if owner != visitor.id:
+            return False
+        own = self._of_guest.setdefault(visitor.id, OrderedDict())
+        own[window] = None
+        own.move_to_end(window)
+        if len(own) > WINDOWS:
+            forgotten, _ = own.popitem(last=False)
+            del self._windows[forgotten]
+        return True
+
+
+async def small_body(receive: Receive, limit_bytes: int) -> bytes | None:
+    """A whole body; None for one that is larger or does not arrive in time."""
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return None
+                body += message.get("body", b"")
+                if len(body) > limit_bytes:
+                    return None
+                if not message.get("more_body"):
+                    return body
+    except TimeoutError:
+        return None
+
+
+def _body(content: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives this body, then what comes from the connection: its end."""
+    left = [content]
+
+    async def give() -> Message:
+        if left:
+            return {"type": "http.request", "body": left.pop(), "more_body": False}
+        return await receive()
+    return give

@@ -1,0 +1,98 @@
+"""The page as a server: both pages behind their door, on this machine's address, and on the guests' while shared.
+
+    request → RequestGuard (Host, Origin, size) → FirstScript → Door (who, what) → owner's page, or guests' page
+
+Knows no component of either page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.settings import Settings
+from ui.access import AccessPolicy, RequestGuard
+from ui.door import GUEST_PATH, Door
+from ui.first_script import FirstScript
+from ui.guest_requests import GuestRequests
+from ui.listening import GUESTS_CONNECTIONS, Listener, Listening
+from ui.sharing import Sharing
+from ui.tunnel import gradio_command
+from ui.visitors import Visitors
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp
+
+    from ui.workshop import Workshop
+
+_FILES_PER_UPLOAD = 8  # a drop may carry several files at once
+
+
+class House:
+    """Who may come in and how they share it; `opened` makes the pages and listens. With an empty `owner_password`
+    whoever reaches `host` is the owner, so it must be an address of this machine alone."""
+
+    def __init__(self, settings: Settings, host: str, allowed_hosts: Iterable[str], owner_password: str) -> None:
+        most = _FILES_PER_UPLOAD * settings.max_file_bytes
+        self._host, self._trusting = host, not owner_password
+        self._policy = AccessPolicy(host, data_dir=settings.data_dir, allowed_hosts=allowed_hosts, max_body_bytes=most)
+        # Bound to no name: only what the tunnel is called is let in.
+        self._guests_policy = AccessPolicy("", data_dir=settings.data_dir, max_body_bytes=most)
+        self._visitors, self._requests = Visitors(), GuestRequests()
+        self._listening = Listening()
+        self._app: FastAPI | None = None
+        self.sharing = Sharing(settings.data_dir, self._visitors, listen=self._listen_to_guests,
+                               admit=self._guests_policy.allow, command=gradio_command(settings.data_dir),
+                               owner_password=owner_password)
+
+    @contextlib.contextmanager
+    def opened(self, workshop: Workshop, port: int) -> Iterator[None]:
+        """The page, served on `port`."""
+        self._app = pages(workshop)
+        with self._listening:
+            listener = self._listening.listen(self._guarded(self._policy, self._trusting), self._host, port,
+                                              lifespan=True)
+            try:
+                yield
+            finally:
+                listener.close()
+
+    def _listen_to_guests(self) -> Listener:
+        return self._listening.listen(self._guarded(self._guests_policy, False), "127.0.0.1", 0, lifespan=False,
+                                      most=GUESTS_CONNECTIONS)
+
+    def _guarded(self, policy: AccessPolicy, trusting: bool) -> ASGIApp:
+        from ui.page import head
+
+        assert self._app is not None
+        door = Door(self._app, self._visitors, self.sharing.enter, self._requests, trusting=trusting)
+        return RequestGuard(FirstScript(door, head()), policy)
+
+
+def pages(workshop: Workshop) -> FastAPI:
+    """The owner's page at `/`, the guests' at `/guest/`."""
+    import gradio as gr
+    from fastapi import FastAPI
+
+    from ui.guest_page import build_guest_page
+    from ui.page import build_ui
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    # The guests' first: the other takes every path.
+    for page, path in ((build_guest_page(workshop), GUEST_PATH), (build_ui(workshop), "/")):
+        app = gr.mount_gradio_app(app, page, path, **_looks(path))
+    return app
+
+
+def _looks(path: str) -> dict[str, Any]:
+    """How gradio shows a page, and what of its own it leaves out."""
+    from ui.feedback import page_texts
+    from ui.page import style, theme
+
+    icon = {"favicon_path": str(Path(__file__).parent / "favicon.svg")} if path == "/" else {}
+    return {"show_error": False, "ssr_mode": False, "footer_links": [], "run_history": False, "i18n": page_texts(),
+            "theme": theme(), "css": style(), **icon,
+            "app_kwargs": {"docs_url": None, "redoc_url": None, "openapi_url": None}}

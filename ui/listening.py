@@ -1,0 +1,121 @@
+"""Listening on addresses of this machine: one for the page as long as it runs, others that come and go.
+
+All share one event loop in a thread of its own. Knows nothing of the page but its ASGI app.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import threading
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_SECONDS = 10.0  # for a connection to bring its first request's headers
+KEEP_SECONDS = 15  # for the next request on an idle connection
+CLOSE_SECONDS = 2  # for answers under way when a listener closes
+START_SECONDS = 30.0
+GUESTS_CONNECTIONS = 300  # connections at once on an address for guests: a page needs six at most
+
+
+class Patient(H11Protocol):
+    """Closes a connection whose next request does not arrive: uvicorn alone waits for headers for ever."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._rest()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._rest()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _rest(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class Listener:
+    """One address that is listened on until `close`."""
+
+    def __init__(self, server: uvicorn.Server, loop: asyncio.AbstractEventLoop, port: int) -> None:
+        self._server, self._loop, self.port = server, loop, port
+        self.ended = threading.Event()
+
+    def close(self) -> None:
+        """Stop listening; answers under way have two seconds."""
+        self._server.should_exit = True
+        self.ended.wait(CLOSE_SECONDS + 2)
+
+
+class Listening:
+    """The loop that all listeners share. Used as a context."""
+
+    def __enter__(self) -> Listening:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="page", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CLOSE_SECONDS)
+
+    def listen(self, app: ASGIApp, host: str, port: int, *, lifespan: bool, most: int | None = None) -> Listener:
+        """Listen on `port` of `host`, 0 for a free one, with at most `most` connections at once. `lifespan` starts
+        and ends the app itself with the listener: true for one listener alone.
+
+        Raises OSError when the address is taken, RuntimeError when the app does not start.
+        """
+        config = uvicorn.Config(
+            app, http=Patient, ws="none", log_level="warning", lifespan="on" if lifespan else "off",
+            limit_concurrency=most, timeout_keep_alive=KEEP_SECONDS, timeout_graceful_shutdown=CLOSE_SECONDS,
+            proxy_headers=False, server_header=False)
+        listening = _bound(host, port)
+        server = uvicorn.Server(config)
+        listener = Listener(server, self._loop, int(listening.getsockname()[1]))
+        future = asyncio.run_coroutine_threadsafe(server.serve([listening]), self._loop)
+        future.add_done_callback(lambda _: listener.ended.set())
+        waited = 0.0
+        while not server.started:
+            if future.done() or waited > START_SECONDS:
+                listener.close()
+                raise RuntimeError("the page did not start")
+            listener.ended.wait(0.02)
+            waited += 0.02
+        return listener
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listening = socket.socket(family, kind)
+    try:
+        if sys.platform != "win32":  # there it would let two programs share a port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+    except OSError:
+        listening.close()
+        raise
+    return listening
