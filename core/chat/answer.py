@@ -245,12 +245,12 @@ class _Answering:
         usage = self.finished.usage
         with contextlib.suppress(AppError):  # what cannot be kept is estimated again
             self.calibration.learn(self.model, [message.content for message in prompt.messages], usage.prompt_tokens)
-        whole = resolve(self.text, prompt.hits)
+        whole = resolve(self.text, prompt.hits) if self.text.strip() else ""
         citations = tuple(cited(whole, prompt.hits))
         doubtful: tuple[Span, ...] = ()
         if citations and not self._quoting:
             with contextlib.suppress(AppError, TimeoutError):
                 async with asyncio.timeout(_SUPPORT_SECONDS):
                     doubtful = await asyncio.to_thread(doubtful_spans, whole, prompt.hits, self.library.embed)
-        from_model = not (self.options.strict or talk or citations) and bool(whole.strip())
+        from_model = not (self.options.strict or talk or citations) and bool(whole)
         return Done(whole, citations, usage, self.finished.cut, doubtful, from_model)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from core.chat.prompt import NO_PASSAGES
 from core.chat.talk import language_code, words_of
 from core.engines.base import Message
 from core.engines.passages import ENGLISH_STOP_WORDS, SPANISH_STOP_WORDS
@@ -91,7 +92,8 @@ def needs_history(question: str, history: Sequence[Message]) -> bool:
 
 def leans_on_answer(question: str, history: Sequence[Message]) -> bool:
     """Whether this goes on about an answer that cited documents: explaining it needs no new passage."""
-    answers = [message.content for message in history if message.role == "assistant"]
+    answers = [message.content for message in history
+               if message.role == "assistant" and message.content != NO_PASSAGES]
     return bool(answers) and re.search(r"\[\d{1,3}\]", answers[-1]) is not None and needs_history(question, history)
 
 

@@ -43,7 +43,7 @@ This is small talk, or a question about you: answer in a sentence or two, cite n
 about the documents.
 - You are a program on the user's own machine. You read the documents listed below, and no other file and no web."""
 _OUR_TAG = re.compile(r"<(?=\s*/?\s*(?:passage|document))", re.IGNORECASE)
-_NO_PASSAGES = "(No passage of the documents matches the question.)"
+NO_PASSAGES = "(No passage of the documents matches the question.)"
 _NAMES_SHOWN = 30
 
 
@@ -105,7 +105,7 @@ def build_prompt(question: str, hits: Sequence[Hit], history: Sequence[Message],
         left -= cost
         kept_hits.append(hit)
     kept_history = _latest(history, left, room)
-    passages = "\n".join(map(_passage, kept_hits)) or _NO_PASSAGES
+    passages = "\n".join(map(_passage, kept_hits)) or NO_PASSAGES
     asked = Message("user", f"<passages>\n{passages}\n</passages>\n\n{question}")
     messages = (Message("system", system), *kept_history, asked)
     return Prompt(messages, tuple(kept_hits), len(history) - len(kept_history), len(hits) - len(kept_hits),

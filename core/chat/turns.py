@@ -24,6 +24,7 @@ from core.chat.events import (
     Thought,
     Waiting,
 )
+from core.chat.prompt import NO_PASSAGES
 from core.documents.search import Hit
 from core.engines.base import Message, Usage
 from core.errors import AppError
@@ -78,6 +79,11 @@ class Turn:
                 if event.cut:
                     self.notes.append(("chat.cut", {}))
 
+    @property
+    def refused(self) -> bool:
+        """Whether no passage was about it."""
+        return any(key == "chat.nothing_no_match" for key, _ in self.notes)
+
     def fail(self, error: AppError) -> None:
         """What was written so far stays."""
         self.state, self.error, self.status = "failed", (error.code, dict(error.values)), None
@@ -121,6 +127,8 @@ def source_notes(event: Sources) -> list[Text]:
 
 
 def history_of(turns: Sequence[Turn]) -> list[Message]:
-    """What the model is told of earlier turns: questions and answers, no thoughts, nothing without an answer."""
-    return [message for turn in turns if turn.question and turn.answer
-            for message in (Message("user", turn.question), Message("assistant", turn.answer))]
+    """What the model is told of earlier turns: questions and answers, no thoughts. Of a question that was refused, that
+    nothing was found: the next one may lean on it. Nothing of one that came to no answer."""
+    told = [(turn.question, turn.answer or (NO_PASSAGES if turn.refused else "")) for turn in turns]
+    return [message for question, answer in told if question and answer
+            for message in (Message("user", question), Message("assistant", answer))]

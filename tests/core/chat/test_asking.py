@@ -12,6 +12,7 @@ from core.chat.answer import answer
 from core.chat.budget import Calibration
 from core.chat.events import AnswerOptions, ChatEvent, Done, Nothing, Partial, Rewritten, Sources, Thought, Waiting
 from core.chat.queue import Queues
+from core.chat.turns import Turn, history_of
 from core.documents.search import Hit
 from core.engines.base import Engine, Message
 from core.engines.passages import PassagesEngine
@@ -221,6 +222,33 @@ def test_what_the_model_counted_is_learnt(make_hits: MakeHits) -> None:
 def test_thinking_is_shown_and_not_sent_back(make_hits: MakeHits) -> None:
     events = ask("¿Cuándo vence el alquiler?", Shelf(make_hits(RENT)), Scribe("En mayo [1].", thinking="Hmm."))
     assert Thought("Hmm.") in events and "Hmm" not in done_of(events).text
+
+
+@pytest.mark.parametrize("reply", ["", " \n "])
+def test_a_model_that_only_thinks_has_written_nothing(make_hits: MakeHits, reply: str) -> None:
+    done = done_of(ask("¿Cuándo vence el alquiler?", Shelf(make_hits(RENT)), Scribe(reply, thinking="Hmm."),
+                       AnswerOptions(strict=False)))
+    assert done.text == "" and not done.from_model and not done.citations
+
+
+def test_a_follow_up_may_lean_on_a_question_that_was_refused(make_hits: MakeHits) -> None:
+    refused = Turn("¿Cuánto costó el puente de Ribadeo?")
+    refused.apply(Nothing("no_match"))
+    failed = Turn("¿Quién lo pintó de rojo ayer?")
+    failed.fail(EngineError("engine_timeout", seconds=1))
+    history = history_of([refused, failed])
+    assert [message.role for message in history] == ["user", "assistant"]
+    library = Shelf(make_hits(RENT))
+    ask("¿Y quién lo construyó?", library, Scribe("", "Nadie."), history=history)
+    assert library.asked[0][0] == "¿Y quién lo construyó? costó puente Ribadeo"
+
+
+def test_what_goes_on_about_a_cited_answer_is_not_refused_for_a_refusal_in_between(make_hits: MakeHits) -> None:
+    refused = Turn("¿Cuánto costó el puente de Ribadeo?")
+    refused.apply(Nothing("no_match"))
+    events = ask("Explícamelo mejor", Shelf(unrelated(make_hits(RENT))), Scribe("", "Que se paga ese día."),
+                 history=[*TALK, *history_of([refused])])
+    assert kinds(events)[-1] == "Done"
 
 
 def test_a_sentence_its_passage_does_not_support_is_marked(make_hits: MakeHits) -> None:

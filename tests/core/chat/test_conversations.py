@@ -58,9 +58,11 @@ def test_a_turn_comes_back_as_it_was_after_a_restart(kept: Conversations, make_h
 
 
 def test_history_has_no_thoughts_and_nothing_unanswered(make_hits: MakeHits) -> None:
-    refused = Turn("¿Nada?")
-    refused.apply(Nothing())
-    assert history_of([answered(make_hits), refused]) == [
+    failed = Turn("¿Nada?", thought="Hmm.")
+    failed.fail(EngineError("engine_timeout", seconds=120))
+    greeted = Turn("Hola")
+    greeted.apply(Nothing("small_talk"))
+    assert history_of([answered(make_hits), failed, greeted]) == [
         Message("user", "¿Cuándo vence el alquiler?"), Message("assistant", "El 5 de mayo [1].")]
 
 
