@@ -60,6 +60,7 @@ class DatasetEvents:
         # One child counts at a time, and what it found serves whoever asked for the same.
         self._counting = asyncio.Lock()
         self._counted: dict[tuple[object, ...], Inspection] = {}
+        self._looking: dict[str | None, object] = {}  # of each window, the look that came last
 
     async def take(self, file: str | None, request: gr.Request) -> list[Any]:
         """A dropped file: examples, summary, whether bad rows may be skipped, the columns' box and pickers."""
@@ -92,11 +93,16 @@ class DatasetEvents:
         return await self._take(Path(examples.path), examples.name, language_of(request), mapping)
 
     async def look(self, examples: Examples, model: str | None, max_length: Any, request: gr.Request) -> Any:
-        """Count the tokens with the model's tokenizer: examples, lengths, preview. Yields what is known at once."""
-        language = language_of(request)
+        """Count the tokens with the model's tokenizer: examples, lengths, preview. Yields what is known at once.
+
+        Counting takes its time: what was chosen meanwhile is not put back.
+        """
+        language, window, this = language_of(request), request.session_hash, object()
         if examples.report is None:
+            self._looking.pop(window, None)
             yield [replace(examples, inspection=None), "", ""]
             return
+        self._looking[window] = this
         yield [gr.skip(), counting(language), gr.skip()]
         limit = _length(max_length)
         try:
@@ -104,7 +110,9 @@ class DatasetEvents:
             examples = replace(examples, inspection=found, error=None, place=0)
         except AppError as error:
             examples = replace(examples, inspection=None, error=error, place=0)
-        yield [examples, *self._shown(language, examples, limit)]
+        if self._looking.get(window) is this:
+            del self._looking[window]
+            yield [examples, *self._shown(language, examples, limit)]
 
     async def _count(self, examples: Examples, model: str, limit: int) -> Inspection:
         key = (examples.path, examples.modified, examples.mapping, model)

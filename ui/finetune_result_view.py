@@ -99,11 +99,11 @@ def differences(language: str, comparison: Comparison) -> str:
     body = "".join(f"<tr><th>{escape(title)}</th><td>{escape(one)}</td><td>{escape(other)}</td></tr>"
                    for title, one, other in rows)
     alike = escape(translate(language, "finetune.same_settings"))
+    stop = escape(translate(language, "finetune.act_uncompare"))
     same = "" if comparison.differences else f'<p class="hint">{alike}</p>'
     return (f'<section class="differences"><h3>{escape(translate(language, "finetune.compared"))}</h3>{same}'
             f'<table><thead><tr><td></td><th>{names[0]}</th><th>{names[1]}</th></tr></thead><tbody>{body}</tbody></table>'
-            f'<button type="button" data-act="uncompare">{escape(translate(language, "finetune.act_uncompare"))}</button>'
-            "</section>")
+            f'<button type="button" data-act="uncompare">{stop}</button></section>')
 
 
 def _figures(language: str, first: Run, second: Run) -> Sequence[tuple[str, str, str]]:

@@ -16,7 +16,7 @@ from core.finetune.config import TrainConfig
 from core.finetune.runs import Runs
 from core.settings import Settings
 from tests.ui.made_runs import GOOD, make_run
-from ui.finetune_dataset import MAPPED, DatasetEvents
+from ui.finetune_dataset import MAPPED, DatasetEvents, Examples
 from ui.finetune_filling import FillingEvents
 from ui.finetune_form import SETTINGS, config_of, values_of
 from ui.finetune_runs import PARTS, RunEvents, Seen
@@ -150,3 +150,17 @@ def test_a_model_that_is_not_there_leaves_the_rest_shown(workshop: Workshop, tmp
     looked, told, preview = asyncio.run(last())
     assert "notice error" in told and "example-row" in preview
     assert looked.error.code == "train_model_folder_missing"
+
+
+def test_what_was_chosen_while_another_file_was_counted_stays(workshop: Workshop, tmp_path: Path) -> None:
+    path = tmp_path / "ej.jsonl"
+    path.write_text(GOOD, encoding="utf-8")
+    dataset = DatasetEvents(workshop)
+    examples = asyncio.run(dataset.take(str(path), ENGLISH))[0]
+
+    async def overtaken() -> list[Any]:
+        first = dataset.look(examples, str(tmp_path / "no"), 1024, ENGLISH)
+        await anext(first)
+        second = [update async for update in dataset.look(Examples(), "", 1024, ENGLISH)]
+        return [second, [update async for update in first]]
+    assert asyncio.run(overtaken()) == [[[Examples(), "", ""]], []]
