@@ -29,6 +29,7 @@ class Visit:
                                             viewport={"width": size[0], "height": size[1]})
         self.page: Page = self._context.new_page()
         self.page.set_default_timeout(SLOW_MS)
+        expect.set_options(timeout=SLOW_MS)  # its own 5 s are short on a busy machine
         self.page.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
         self.page.on("console", lambda message: self.problems.append(f"console: {message.text}")
                      if message.type == "error" else None)
@@ -120,6 +121,11 @@ class Visit:
         self.page.locator("#model input").click()
         self.page.get_by_role("option", name=model).click()
         expect(self.page.locator("#engine")).to_contain_text(model)
+
+    def engine_drawer(self, fold: str) -> None:
+        """The panel of models, with one of its folds open."""
+        self.page.locator("#engine button").click()
+        self.page.locator(f"#{fold} > button").click()
 
     def wait_for_answer(self) -> None:
         """The answer is finished when the send button is back."""
