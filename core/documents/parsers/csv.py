@@ -39,12 +39,7 @@ def read_csv(path: Path) -> Iterator[str]:
     if delimiter is None:
         yield from cut_pages(text)
         return
-    csv.field_size_limit(MAX_PAGE_CHARS)
-    reader = csv.reader(_lines(text), delimiter=delimiter)
-    try:
-        yield from _pages(reader)
-    except csv.Error as error:
-        raise DocumentError("csv_broken", line=reader.line_num) from error
+    yield from _pages(_rows(text, delimiter))
 
 
 def find_delimiter(text: str) -> str | None:
@@ -63,6 +58,19 @@ def _sample(text: str, delimiter: str) -> list[Row]:
         return list(islice(csv.reader(_lines(text), delimiter=delimiter), _SAMPLE_ROWS))
     except csv.Error:
         return []
+
+
+def _rows(text: str, delimiter: str) -> Iterator[Row]:
+    csv.field_size_limit(MAX_PAGE_CHARS)
+    reader = csv.reader(_lines(text), delimiter=delimiter)
+    while True:
+        first_line = reader.line_num + 1
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:  # seen a million characters on
+            raise DocumentError("csv_broken", line=first_line) from error
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import pytest
 from core.documents.parsers import read_pages
 from core.documents.parsers.csv import ROWS_A_PAGE, find_delimiter
 from core.documents.parsers.pages import MAX_PAGE_CHARS
+from core.errors import DocumentError
 from tests.core.documents.parsers.reading import code_of, text_of
 
 PEOPLE = [["nombre", "ciudad", "sueldo"], ["Ana", "Cádiz", "1.200,50"], ["José", "Ávila", "900"]]
@@ -84,7 +85,9 @@ def test_a_million_cells_are_read_on_pages_of_bounded_length(tmp_path: Path, row
 
 def test_a_quotation_mark_without_end_is_told_with_its_line(tmp_path: Path) -> None:
     text = "a;b\n" + "1;2\n" * 100 + '"3;4\n' + "5;6\n" * 400_000
-    assert code_of(write(tmp_path / "a.csv", text)) == "csv_broken"
+    with pytest.raises(DocumentError) as caught:
+        list(read_pages(write(tmp_path / "a.csv", text)))
+    assert (caught.value.code, caught.value.values) == ("csv_broken", {"line": 102})
 
 
 def test_an_empty_table_is_an_empty_text(tmp_path: Path) -> None:
