@@ -65,14 +65,15 @@ class Listening(Protocol):
 
 class Sharing:
     """`listen` opens the guests' address, which then answers to the names `admit` is told. Thread-safe; a thread of its
-    own ends a share in time."""
+    own ends a share in time. `pause_seconds` lie between any two tries of a password."""
 
     def __init__(self, data_dir: Path, visitors: Visitors, *, listen: Callable[[], Listening],
-                 admit: Callable[[str], None], command: Command, owner_password: str = "") -> None:
+                 admit: Callable[[str], None], command: Command, owner_password: str = "",
+                 pause_seconds: float = 2.0) -> None:
         self._folder, self._visitors = data_dir, visitors
         self._listen, self._admit, self._command = listen, admit, command
         self._passwords = {OWNER: owner_password} if owner_password else {}
-        self._login = Login(self._passwords)
+        self._login = Login(self._passwords, pause_seconds=pause_seconds)
         self._lock = threading.RLock()
         self._status = ShareStatus()
         self._tunnel: Tunnel | None = None
