@@ -26,7 +26,7 @@ _LOOK_AGAIN_SECONDS = 5.0  # at what is installed and in memory: two requests th
 _PATIENCE_SECONDS = 0.5  # of a page with a server
 _ACT_PATIENCE_SECONDS = 2.0  # of a reader who wants to see what they have done
 _MACHINE_SECONDS = 60.0  # at the disk and the graphics card
-_ANY_MACHINE = Machine(2**60, 0, 2**60)
+_ANY_MACHINE = Machine(2**60, 0, 2**60, 2**60)
 _log = logging.getLogger(__name__)
 
 
@@ -100,11 +100,13 @@ class ShelfLook:
             return Shelf(ollama.url, here)
         if here and time.monotonic() - self._machine_looked > _MACHINE_SECONDS:
             machine = await asyncio.to_thread(look_at_machine)
-            # What Ollama itself holds of the graphics card it gives up for another model.
-            held = sum(model.gpu_bytes for model in loaded) if machine.gpu_bytes else 0
-            self._machine = replace(machine, gpu_bytes=machine.gpu_bytes + held)
+            # What Ollama itself holds it gives up for another model.
+            held = sum(model.size_bytes for model in loaded)
+            on_card = sum(model.gpu_bytes for model in loaded) if machine.gpu_bytes else 0
+            self._machine = replace(machine, gpu_bytes=machine.gpu_bytes + on_card,
+                                    free_bytes=machine.free_bytes + held - on_card)
             self._machine_looked = time.monotonic()
-        suggestions = suggest(self._machine, [model.name for model in models])
+        suggestions = suggest(self._machine, [model.name for model in models], ollama.installed.sizes)
         return Shelf(ollama.url, here, tuple(models), tuple(loaded), tuple(suggestions))
 
 

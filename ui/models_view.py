@@ -109,7 +109,7 @@ def suggestions_view(language: str, shelf: Shelf | None, pulls: Sequence[Pull]) 
 
 
 def _chip(language: str, suggestion: Suggestion, here: bool) -> str:
-    size = size_text(language, suggestion.size_bytes)
+    size = "≈ " + size_text(language, suggestion.size_bytes)
     fit = translate(language, f"models.fit_{suggestion.fit}") if here else ""
     facts = " · ".join(part for part in (size, fit) if part)
     label = html_text(language, "models.pull_model", model=suggestion.model)

@@ -113,7 +113,7 @@ class OllamaApi:
 
     def refused(self, error: ResponseError) -> EngineError:
         """An error of the server that nothing more is known of than its words."""
-        if error.status_code in (401, 403):
+        if error.status_code == 401:
             return EngineError("engine_unauthorized", host=self.url)
         if error.status_code == 503:
             return EngineError("engine_busy")

@@ -80,7 +80,7 @@ class OllamaModels:
         self._api = api
         self._by_digest: dict[str, ModelDetails] = {}
         self._by_name: dict[str, ModelDetails] = {}
-        self._sizes: dict[str, int] = {}
+        self.sizes: dict[str, int] = {}  # bytes by full name, of models since deleted too
 
     async def chat_models(self) -> list[ModelInfo]:
         """Models that can chat, the last changed first, as Ollama lists them."""
@@ -91,7 +91,7 @@ class OllamaModels:
         pairs = [(model.model or "", int(model.size or 0), known)
                  for model, known in zip(listed, details, strict=True)]
         self._by_name = {full_name(name): known for name, _, known in pairs}
-        self._sizes = {full_name(name): size for name, size, _ in pairs}
+        self.sizes |= {full_name(name): size for name, size, _ in pairs}
         return [
             ModelInfo(name, size, known.family, known.remote, parameters=known.parameters,
                       quantization=known.quantization, context_tokens=known.context_tokens,
@@ -101,7 +101,7 @@ class OllamaModels:
 
     def size_bytes(self, model: str) -> int:
         """As last listed; 0 for one never listed."""
-        return self._sizes.get(full_name(model), 0)
+        return self.sizes.get(full_name(model), 0)
 
     async def details(self, model: str, client: AsyncClient | None = None) -> ModelDetails:
         """What a model is, asked once. A server that cannot tell of it is no error; one that is away is."""

@@ -1,6 +1,7 @@
 """Which models are worth downloading on this machine, by its memory and its disk.
 
-Asks the machine, never the network, and starts no model library. The sizes are those of ollama.com's default tags.
+Asks the machine, never the network, and starts no model library. The sizes are about those of ollama.com's default
+tags, which change; a server that has had a model knows its own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ import psutil
 
 from core.engines.ollama_names import full_name
 
-Fit = Literal["gpu", "memory", "no_disk"]
+Fit = Literal["gpu", "memory", "busy", "no_disk"]
 GIGABYTE = 1_000_000_000
 NVIDIA_SECONDS = 3.0  # a sleeping driver needs about one to wake
 # A machine sold with 16 GB shows the system less, for the firmware and a built-in graphics card take theirs.
@@ -32,17 +33,18 @@ SHOWN = 4
 @dataclass(frozen=True)
 class Machine:
     """What a model has to fit. `gpu_bytes` is free graphics memory, 0 without such a card or where it is the
-    machine's own memory, as on a Mac."""
+    machine's own memory, as on a Mac. `free_bytes` of `memory_bytes` no program uses now."""
 
     memory_bytes: int
     gpu_bytes: int
     disk_bytes: int
+    free_bytes: int
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A model, what its download weighs, and how it fits: all in the graphics card, in memory, or only after the
-    disk has more room."""
+    """A model, what its download weighs, and how it fits: all in the graphics card, in memory, in memory once other
+    programs are closed, or only after the disk has more room."""
 
     model: str
     size_bytes: int
@@ -68,10 +70,15 @@ _CANDIDATES = (
 )
 
 
-def suggest(machine: Machine, installed: Collection[str] = ()) -> list[Suggestion]:
-    """The best few that fit and are not installed, the best first; at least the smallest, where nothing does."""
+def suggest(
+    machine: Machine, installed: Collection[str] = (), told: Mapping[str, int] | None = None
+) -> list[Suggestion]:
+    """The best few that fit and are not installed, the best first; at least the smallest, where nothing does. `told`
+    are sizes in bytes as the server tells them, by full name."""
     have = {full_name(name) for name in installed}
-    wanted = [candidate for candidate in _CANDIDATES if full_name(candidate.model) not in have]
+    sizes = told or {}
+    wanted = [replace(candidate, size=sizes.get(full_name(candidate.model), 0) / GIGABYTE or candidate.size)
+              for candidate in _CANDIDATES if full_name(candidate.model) not in have]
     fitting = [candidate for candidate in wanted if _fits(machine, candidate)] or wanted[-1:]
     roomy = [candidate for candidate in fitting if _has_room(machine, candidate)]
     return [_suggestion(machine, candidate) for candidate in (roomy or fitting)[:SHOWN]]
@@ -85,7 +92,8 @@ def look_at_machine(environment: Mapping[str, str] = os.environ) -> Machine:
     disk = 0
     with contextlib.suppress(OSError):
         disk = shutil.disk_usage(folder).free
-    return Machine(psutil.virtual_memory().total, free_gpu_bytes(), disk)
+    memory = psutil.virtual_memory()
+    return Machine(memory.total, free_gpu_bytes(), disk, memory.available)
 
 
 def free_gpu_bytes() -> int:
@@ -118,6 +126,8 @@ def _has_room(machine: Machine, candidate: _Candidate) -> bool:
 
 def _suggestion(machine: Machine, candidate: _Candidate) -> Suggestion:
     fit: Fit = "gpu" if _fits_gpu(machine, candidate) else "memory"
+    if fit == "memory" and machine.free_bytes < candidate.size * GIGABYTE + CONTEXT_BYTES:
+        fit = "busy"
     if not _has_room(machine, candidate):
         fit = "no_disk"
     return Suggestion(candidate.model, int(candidate.size * GIGABYTE), fit)

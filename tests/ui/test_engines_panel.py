@@ -25,6 +25,7 @@ from core.finetune.runs import Runs
 from core.settings import Settings
 from tests.hub_server import HubServer
 from tests.openai_server import OpenAIServer
+from ui import engines_panel, models_panel
 from ui.engines_panel import EngineEvents
 from ui.engines_view import EmbeddedShelf, embedded_view, server_view
 from ui.i18n import LANGUAGES
@@ -190,6 +191,17 @@ def test_only_what_changed_is_drawn(events: EngineEvents) -> None:
         assert await events.refresh(seen, "", ENGLISH) == [gr.skip()] * 6
 
     asyncio.run(test())
+
+
+def test_no_handler_of_the_panels_shows_the_seconds_it_takes(engines: Engines) -> None:
+    workshop: Any = SimpleNamespace(engines=engines, settings=engines.chooser._settings, runs=None)
+    with gr.Blocks() as page:
+        timer = gr.Timer(1)
+        models_panel.build(workshop, timer)
+        engines_panel.build(workshop, timer)
+    dependencies = page.config["dependencies"]
+    assert len(dependencies) > 15
+    assert {dependency["show_progress"] for dependency in dependencies} == {"hidden"}
 
 
 def test_names_are_text_and_never_markup() -> None:

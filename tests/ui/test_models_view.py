@@ -92,7 +92,7 @@ def test_a_download_that_ended_can_be_put_away_and_gone_on_with(state: PullState
 
 def test_suggestions_tell_size_and_fit_and_leave_out_what_comes() -> None:
     html = suggestions_view("en", shelf(), ())
-    assert "<strong>qwen3:4b</strong> 2.5 GB · fits this machine" in html
+    assert "<strong>qwen3:4b</strong> ≈ 2.5 GB · fits this machine" in html
     assert suggestions_view("en", shelf(), [Pull("qwen3:4b", "running", DOWNLOADING)]) == ""
 
 

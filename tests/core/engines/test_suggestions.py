@@ -13,8 +13,9 @@ GIB = 1024**3
 GB = 1_000_000_000
 
 
-def machine(memory_gib: float, gpu_gib: float = 0, disk_gb: float = 500) -> Machine:
-    return Machine(int(memory_gib * GIB), int(gpu_gib * GIB), int(disk_gb * GB))
+def machine(memory_gib: float, gpu_gib: float = 0, disk_gb: float = 500, free_gib: float | None = None) -> Machine:
+    free = memory_gib if free_gib is None else free_gib
+    return Machine(int(memory_gib * GIB), int(gpu_gib * GIB), int(disk_gb * GB), int(free * GIB))
 
 
 @pytest.mark.parametrize(("memory", "first"), [
@@ -28,6 +29,17 @@ def test_the_best_that_fits_the_memory_comes_first(memory: float, first: str) ->
 def test_a_graphics_card_holds_what_the_memory_does_not() -> None:
     assert [(suggestion.model, suggestion.fit) for suggestion in suggest(machine(7.6, gpu_gib=15.5))][:2] == [
         ("gpt-oss:20b", "gpu"), ("qwen3:8b", "gpu")]
+
+
+def test_memory_that_other_programs_use_is_told() -> None:
+    fits = {suggestion.model: suggestion.fit for suggestion in suggest(machine(15.4, free_gib=5))}
+    assert fits == {"gpt-oss:20b": "busy", "qwen3:8b": "busy", "gemma3:4b": "memory", "qwen3:4b": "memory"}
+
+
+def test_a_size_that_the_server_tells_counts() -> None:
+    found = suggest(machine(31), told={"gpt-oss:20b": 15 * GB})[:2]
+    assert [(suggestion.model, suggestion.size_bytes) for suggestion in found] == [
+        ("gpt-oss:20b", 15 * GB), ("qwen3:8b", int(5.2 * GB))]
 
 
 def test_what_is_installed_is_not_suggested() -> None:
