@@ -73,10 +73,6 @@ class Behaviour:
     make_reply: Callable[[Messages], str] = cited_reply
 
 
-class ClientLeft(Exception):
-    """The client closed its connection."""
-
-
 class Connection(Protocol):
     """What an answer needs of the server's request handler."""
 

@@ -13,39 +13,31 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
-import select
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.ollama_chat import Behaviour, Chat, ClientLeft
+from tests.ollama_chat import Behaviour, Chat
 from tests.ollama_pull import Pull
 from tests.ollama_replies import pleasant_reply
 from tests.ollama_shelf import Shelf, seconds_of
-
-POLL_SECONDS = 0.02  # between two looks at whether the client is still there
+from tests.small_server import ClientLeft, Counters, SmallHandler, SmallServer
 
 
 @dataclass
-class Counters:
-    open_connections: int = 0
-    active_chats: int = 0
+class OllamaCounters(Counters):
     active_pulls: int = 0
-    disconnects: int = 0  # chats whose client left before the end
     cancelled_pulls: int = 0  # pulls whose client left before the end
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (path, body), oldest first
 
 
-class OllamaServer:
+class OllamaServer(SmallServer):
     """A server on `port` (0: a free one). `models` maps a name to what differs from a plain chat model: family,
     capabilities (None: an old server that does not tell), thinking, context, parameters, quantization, size,
     remote_host. `catalogue` holds, in the same way, what can be pulled."""
+
+    counters: OllamaCounters
 
     def __init__(
         self, models: Mapping[str, dict[str, Any]], port: int = 0, behaviour: Behaviour | None = None,
@@ -53,16 +45,7 @@ class OllamaServer:
     ) -> None:
         self.shelf = Shelf(dict(models), dict(catalogue or {}))
         self.behaviour = behaviour or Behaviour()
-        self.counters = Counters()
-        self.lock = threading.Lock()
-        self.closing = threading.Event()
-        self._http = _Listener(("127.0.0.1", port), _Handler)
-        self._http.ollama = self
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        super().__init__(_Handler, port, OllamaCounters())
 
     @property
     def chats(self) -> list[dict[str, Any]]:
@@ -70,80 +53,22 @@ class OllamaServer:
         return [body for path, body in self.counters.requests if path == "/api/chat"]
 
     @property
-    def active_chats(self) -> int:
-        return self.counters.active_chats
-
-    @property
     def models(self) -> dict[str, dict[str, Any]]:
         return self.shelf.installed
-
-    @property
-    def disconnects(self) -> int:
-        return self.counters.disconnects
 
     def behave(self, **changes: Any) -> None:
         """Change how the next chats go, by Behaviour's fields."""
         self.behaviour = replace(self.behaviour, **changes)
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-        """Whether `condition` became true within `seconds`."""
-        give_up = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > give_up:
-                return False
-            time.sleep(POLL_SECONDS)
-        return True
 
-    def __enter__(self) -> OllamaServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
-
-    def serve_forever(self) -> None:
-        with contextlib.suppress(KeyboardInterrupt):
-            self._http.serve_forever()
-
-    @contextlib.contextmanager
-    def counted(self, name: str) -> Iterator[None]:
-        with self.lock:
-            setattr(self.counters, name, getattr(self.counters, name) + 1)
-        try:
-            yield
-        finally:
-            with self.lock:
-                setattr(self.counters, name, getattr(self.counters, name) - 1)
-
-
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    ollama: OllamaServer
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that leaves is no event for the terminal."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # as Go's servers do: else an answer in two pieces waits 40 ms for the second
-    server: _Listener
-
-    def handle(self) -> None:
-        with self.server.ollama.counted("open_connections"):
-            super().handle()
-
-    def log_message(self, *_: object) -> None:
-        """Quiet: tests print enough."""
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
+class _Handler(SmallHandler):
+    @property
+    def ollama(self) -> OllamaServer:
+        server: OllamaServer = self.server.owner
+        return server
 
     def do_GET(self) -> None:
-        ollama = self.server.ollama
+        ollama = self.ollama
         if self.path == "/":
             self.send_text(200, "Ollama is running")
         elif self.path == "/api/version":
@@ -175,12 +100,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/api/delete":
             self.send_text(404, "404 page not found")
         elif name := self._installed(body):
-            self.server.ollama.shelf.delete(name)
+            self.ollama.shelf.delete(name)
             self.send_json(200, {})
 
     def _body(self) -> dict[str, Any]:
-        body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
-        ollama = self.server.ollama
+        body = self.read_json()
+        ollama = self.ollama
         with ollama.lock:
             ollama.counters.requests.append((self.path, body))
         return body
@@ -188,13 +113,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _installed(self, body: dict[str, Any]) -> str | None:
         """The model a request means; where there is none, the refusal is sent."""
         model = body.get("model", "")
-        name = self.server.ollama.shelf.find(model)
+        name = self.ollama.shelf.find(model)
         if name is None:
             self.send_json(404, {"error": f"model '{model}' not found"})
         return name
 
     def _show(self, name: str, body: dict[str, Any]) -> None:
-        ollama = self.server.ollama
+        ollama = self.ollama
         shown = ollama.shelf.show(name)
         if ollama.behaviour.old:
             shown = {key: shown[key] for key in ("modelfile", "parameters", "template", "details")}
@@ -202,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _generate(self, name: str, body: dict[str, Any]) -> None:
         """Only what loads and unloads a model: no prompt."""
-        shelf, seconds = self.server.ollama.shelf, seconds_of(body.get("keep_alive"))
+        shelf, seconds = self.ollama.shelf, seconds_of(body.get("keep_alive"))
         if seconds == 0:
             shelf.unload(name)
         else:
@@ -211,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_json(200, {"model": body["model"], "response": "", "done": True, "done_reason": reason})
 
     def _chat(self, name: str, body: dict[str, Any]) -> None:
-        ollama = self.server.ollama
+        ollama = self.ollama
         with ollama.counted("active_chats"):
             try:
                 seconds = 0.0
@@ -221,10 +146,10 @@ class _Handler(BaseHTTPRequestHandler):
                         name, context, seconds_of(body.get("keep_alive")), ollama.behaviour.load_seconds)
                 Chat(self, body, ollama.behaviour, seconds).answer()
             except (ClientLeft, ConnectionError):
-                self._left("disconnects")
+                self.left("disconnects")
 
     def _pull(self, body: dict[str, Any]) -> None:
-        ollama = self.server.ollama
+        ollama = self.ollama
         name = str(body.get("model", ""))
         if not name or " " in name:
             self.send_json(400, {"error": "invalid model name"})
@@ -233,35 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 Pull(self, name, ollama.shelf, ollama.behaviour).answer()
             except (ClientLeft, ConnectionError):
-                self._left("cancelled_pulls")
-
-    def _left(self, counter: str) -> None:
-        self.close_connection = True
-        ollama = self.server.ollama
-        with ollama.lock:
-            setattr(ollama.counters, counter, getattr(ollama.counters, counter) + 1)
-
-    def wait(self, seconds: float) -> None:
-        """Wait, but leave at once when the client does: what it closed reads as the end of its stream."""
-        give_up = time.monotonic() + seconds
-        while (left := give_up - time.monotonic()) > 0 and not self.server.ollama.closing.is_set():
-            readable, _, _ = select.select([self.connection], [], [], min(left, POLL_SECONDS))
-            if readable and not self.connection.recv(1, socket.MSG_PEEK):
-                raise ClientLeft
-
-    def send_json(self, status: int, body: object) -> None:
-        self._send(status, json.dumps(body).encode(), "application/json; charset=utf-8")
-
-    def send_text(self, status: int, text: str) -> None:
-        self._send(status, text.encode(), "text/plain; charset=utf-8")
-
-    def _send(self, status: int, body: bytes, content_type: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+                self.left("cancelled_pulls")
 
 
 def main() -> None:

@@ -10,21 +10,16 @@ By hand: `python -m tests.openai_server --port 8000`. Knows no model: tokens are
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import select
 import socket
 import struct
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.ollama_replies import cited_reply, count_tokens, pieces
+from tests.small_server import ClientLeft, SmallHandler, SmallServer
 
-POLL_SECONDS = 0.02  # between two looks at whether the client is still there
 STALL_SECONDS = 60.0  # no test waits so long; a forgotten stall ends some day
 # As the servers word them: OpenAI, vLLM, llama.cpp.
 REFUSALS: dict[str, tuple[int, object]] = {
@@ -56,11 +51,7 @@ class Behaviour:
     refuses_stream_options: bool = False
 
 
-class ClientLeft(Exception):
-    """The client closed its connection."""
-
-
-class OpenAIServer:
+class OpenAIServer(SmallServer):
     """A server on `port` (0: a free one). `models` are entries of `/v1/models`; `pages` further GET answers."""
 
     def __init__(self, models: Sequence[dict[str, Any]], key: str = "", pages: dict[str, object] | None = None,
@@ -68,16 +59,7 @@ class OpenAIServer:
         self.models, self.key, self.pages = list(models), key, pages or {}
         self.behaviour = Behaviour()
         self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []  # path, headers, body
-        self.open_connections = self.active_chats = self.disconnects = 0
-        self.lock = threading.Lock()
-        self.closing = threading.Event()
-        self._http = _Listener(("127.0.0.1", port), _Handler)
-        self._http.openai = self
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        super().__init__(_Handler, port)
 
     @property
     def chats(self) -> list[dict[str, Any]]:
@@ -87,57 +69,12 @@ class OpenAIServer:
     def behave(self, **changes: Any) -> None:
         self.behaviour = replace(self.behaviour, **changes)
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-        give_up = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > give_up:
-                return False
-            time.sleep(POLL_SECONDS)
-        return True
 
-    def __enter__(self) -> OpenAIServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
-
-    def serve_forever(self) -> None:
-        with contextlib.suppress(KeyboardInterrupt):
-            self._http.serve_forever()
-
-    @contextlib.contextmanager
-    def counted(self, name: str) -> Iterator[None]:
-        with self.lock:
-            setattr(self, name, getattr(self, name) + 1)
-        try:
-            yield
-        finally:
-            with self.lock:
-                setattr(self, name, getattr(self, name) - 1)
-
-
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    openai: OpenAIServer
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that leaves is no event for the terminal."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Listener
-
-    def handle(self) -> None:
-        with self.server.openai.counted("open_connections"):
-            super().handle()
-
-    def log_message(self, *_: object) -> None:
-        """Quiet: tests print enough."""
+class _Handler(SmallHandler):
+    @property
+    def openai(self) -> OpenAIServer:
+        server: OpenAIServer = self.server.owner
+        return server
 
     def do_GET(self) -> None:
         openai = self._noted({})
@@ -151,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_json(404, {"detail": "Not Found"})
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+        body = self.read_json()
         openai = self._noted(body)
         if not self._may():
             return
@@ -162,41 +99,21 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 _Answer(self, body, openai.behaviour).send()
             except (ClientLeft, ConnectionError):
-                self.close_connection = True
-                with openai.lock:
-                    openai.disconnects += 1
+                self.left("disconnects")
 
     def _noted(self, body: dict[str, Any]) -> OpenAIServer:
-        openai = self.server.openai
+        openai = self.openai
         with openai.lock:
             openai.requests.append((self.path, dict(self.headers.items()), body))
         return openai
 
     def _may(self) -> bool:
-        key = self.server.openai.key
+        key = self.openai.key
         if key and self.headers.get("Authorization") != f"Bearer {key}":
             said = self.headers.get("Authorization", "")
             self.send_json(401, {"error": {"message": f"Incorrect API key provided: {said}"}})
             return False
         return True
-
-    def wait(self, seconds: float) -> None:
-        """Wait, but leave at once when the client does: what it closed reads as the end of its stream."""
-        give_up = time.monotonic() + seconds
-        while (left := give_up - time.monotonic()) > 0 and not self.server.openai.closing.is_set():
-            readable, _, _ = select.select([self.connection], [], [], min(left, POLL_SECONDS))
-            if readable and not self.connection.recv(1, socket.MSG_PEEK):
-                raise ClientLeft
-
-    def send_json(self, status: int, body: object) -> None:
-        self.send_bytes(status, body.encode() if isinstance(body, str) else json.dumps(body).encode())
-
-    def send_bytes(self, status: int, body: bytes, content_type: str = "application/json") -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
 
 class _Answer:
