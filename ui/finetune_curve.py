@@ -184,7 +184,8 @@ def _table(language: str, lines: Sequence[Line]) -> str:
         cells = "".join(f"<td>{_at(language, line, step)}</td>" for line in shown)
         rows.append(f"<tr><th>{step:.0f}</th>{cells}</tr>")
     head = f'<tr><th>{escape(translate(language, "finetune.step_column"))}</th>{names}</tr>'
-    return f'<table class="unseen"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
+    # A table is as wide as its words however small it is told to be: what hides it stands around it.
+    return f'<div class="unseen"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def _at(language: str, line: Line, step: float) -> str:

@@ -111,5 +111,6 @@ def _figures(language: str, first: Run, second: Run) -> Sequence[tuple[str, str,
              _loss(language, second.final_loss))]
     tuned = [run.result.get("tuned_loss") if run.result.get("held_out") else None for run in (first, second)]
     if any(value is not None for value in tuned):
-        rows.append((translate(language, "finetune.eval_loss"), _loss(language, tuned[0]), _loss(language, tuned[1])))
+        held_out = f"{rows[0][0]} ({translate(language, 'finetune.eval_loss')})"
+        rows.append((held_out, _loss(language, tuned[0]), _loss(language, tuned[1])))
     return rows

@@ -28,7 +28,7 @@ def test_training_held_out_and_learning_rate_are_drawn_and_said() -> None:
     for kind in ("train", "eval", "rate"):
         assert f'<polyline class="{kind}"' in html
     assert "from 3.000 at step 1 to 0.300 at step 10" in html
-    assert '<table class="unseen">' in html and "held out" in html
+    assert '<div class="unseen"><table>' in html and "held out" in html
 
 
 def test_a_noisy_curve_is_smoothed_and_its_points_stay_behind_it() -> None:
