@@ -26,7 +26,7 @@ from core.documents.search import Hit
 from core.engines.choice import Choice, EngineChooser
 from core.engines.passages import folded
 from core.errors import AppError
-from ui.i18n import explain, translate
+from ui.i18n import explain, texts, translate
 
 _GOODBYES = ("salir", "exit", "quit")
 _ALL = ("all", "todos", "todas")
@@ -44,6 +44,8 @@ def ask(collection: Collection, language: str, question: str, engine: str | None
 
 def chat(collection: Collection, language: str, engine: str | None, model: str | None, *, as_json: bool) -> None:
     """Questions and commands until `salir` or `exit`, or the end of the input. Ctrl+C stops an answer."""
+    with contextlib.suppress(ImportError):  # Windows' console has it of its own
+        import readline  # noqa: F401 - input() then edits its line, and the arrow keys bring back earlier ones
     with TerminalChat(collection, language, engine, model, as_json=as_json) as conversation, asyncio.Runner() as runner:
         runner.run(conversation.open())
         conversation.say("terminal.chat_hint")
@@ -51,9 +53,10 @@ def chat(collection: Collection, language: str, engine: str | None, model: str |
             try:
                 said = input("" if as_json else "» ").strip()
             except EOFError:
+                conversation.end_line()
                 return
             except KeyboardInterrupt:
-                print()
+                conversation.end_line()
                 conversation.say("terminal.chat_hint")
                 continue
             if said.lower().lstrip("/") in _GOODBYES:
@@ -120,12 +123,11 @@ class TerminalChat:
                         shown.show(event)
         except asyncio.CancelledError:
             turn.stop()
-            if not self._as_json:
-                print()
+            self.end_line()
             self.say("chat.stopped")
             raise
         finally:
-            if turn.answer:
+            if turn.answer or turn.refused:
                 self._turns.append(turn)
         self._print_end(turn)
 
@@ -133,6 +135,11 @@ class TerminalChat:
         """A sentence of ours, for people."""
         if not self._as_json:
             print(plain(translate(self._language, key, **values)))
+
+    def end_line(self) -> None:
+        """What comes next begins on a line of its own."""
+        if not self._as_json:
+            print()
 
     @property
     def _chosen(self) -> Choice:
@@ -215,7 +222,7 @@ class TerminalChat:
         """Sources and notes, or all of it as JSON."""
         citations = cited(turn.answer, turn.hits)
         if self._as_json:
-            nothing = [translate(self._language, key, **values) for key, values in turn.notes
+            nothing = [translate(self._language, self._own(key), **values) for key, values in turn.notes
                        if key.startswith("chat.nothing_")]
             engine, _, model = turn.model.partition("|")
             print_json({
@@ -224,18 +231,27 @@ class TerminalChat:
                 "usage": {"prompt_tokens": turn.usage.prompt_tokens, "answer_tokens": turn.usage.answer_tokens,
                           "seconds": turn.usage.seconds}})
             return
-        print("\n")
+        if turn.answer:
+            print("\n")
+        elif not turn.notes:
+            self.say("chat.no_answer")
         for hit in citations:
             place = translate(self._language, "chat.page", page=hit.page)
             print(f"  [{hit.rank}] {plain(hit.source)} · {place}")
         for key, values in turn.notes:
-            self.say(key, **values)
+            self.say(self._own(key), **values)
         if turn.from_model:
             self.say("chat.from_model")
         for start, end in turn.doubtful:
             self.say("chat.told", text=f"? {turn.answer[start:end]}\n  {translate(self._language, 'chat.doubtful')}")
         if citations or turn.notes:
             print()
+
+
+    def _own(self, key: str) -> str:
+        """The terminal's own sentence where it has one: the page's speaks of its tabs."""
+        own = key.replace("chat.", "terminal.")
+        return own if own in texts(self._language) else key
 
 
 class _Shown:

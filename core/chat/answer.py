@@ -178,14 +178,14 @@ class _Answering:
         return max(sorted(others), key=others.__getitem__)
 
     def _is_refused(self) -> bool:
-        """Whether to say that nothing was found instead of asking the model: strict, and no passage is about it. What
-        words cannot tell is left to the model: a question in a language of no document, one about a cited answer."""
+        """Whether to say that nothing was found instead of asking the model: no passage is about it, and the model may
+        not or cannot answer from what it knows. What words cannot tell is left to it: a question in a language of no
+        document, one about a cited answer."""
         if self.found.relevant:
             return False
-        untold = bool(self.found.hits) and self.unsearched == 1
-        if self._quoting:
-            return not self.found.hits or (self.options.strict and not untold)
-        return self.options.strict and not untold and not leans_on_answer(self.question, self.history)
+        if self.found.hits and self.unsearched == 1:
+            return False
+        return self._quoting or (self.options.strict and not leans_on_answer(self.question, self.history))
 
     async def _written(self, names: Sequence[str] | None) -> AsyncGenerator[ChatEvent, None]:
         """The prompt and what the model makes of it; a prompt that the engine finds too long is tried again, shorter.

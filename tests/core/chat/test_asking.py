@@ -174,6 +174,12 @@ def test_a_question_in_a_language_of_no_document_that_cannot_be_translated_is_le
     assert kinds(events) == ["Sources", "Partial", "Done"] and done_of(events).text.strip() == "Mayo [1]."
 
 
+def test_without_a_model_nothing_unrelated_is_quoted_in_free_mode_either(make_hits: MakeHits) -> None:
+    library = Shelf(unrelated(make_hits(RENT)))
+    assert ask("¿Quién ganó el mundial?", library, PassagesEngine(), AnswerOptions(strict=False)) == [
+        Nothing("no_match")]
+
+
 def test_a_greeting_is_not_said_to_come_from_the_model(make_hits: MakeHits) -> None:
     assert not done_of(ask("hola", Shelf(make_hits(RENT)), Scribe("¡Hola!"), AnswerOptions(strict=False))).from_model
 
