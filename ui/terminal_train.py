@@ -25,10 +25,12 @@ from core.finetune.run import Run
 from core.finetune.runs import Runs
 from core.processes import python_module
 from core.settings import Settings
-from ui.i18n import plural, translate
+from ui.i18n import explain, plural, translate
 
 _POLL_SECONDS = 0.5
 _PROBLEMS_SHOWN = 20
+# What the page leaves to a click is an option here: `terminal.hint_<code>` tells it.
+_HINTED = frozenset({"dataset_bad_rows", "dataset_columns_unknown"})
 FINETUNE = Path(__file__).parent.parent / "core" / "finetune"
 SAMPLES, ACCELERATE = FINETUNE / "samples", FINETUNE / "accelerate.yaml"
 
@@ -63,7 +65,13 @@ def train(settings: Settings, language: str, options: TrainOptions) -> int:
         run = runs.resume(options.resume, wanted, begin=not options.prepare)
     else:
         shown = 0
-        run = _start(settings, runs, screen, options, changes)
+        try:
+            run = _start(settings, runs, screen, options, changes)
+        except TrainingError as error:
+            if error.code not in _HINTED:
+                raise
+            screen.refused(error)
+            return 1
     if options.prepare:
         screen.prepared(run, resume=options.resume is not None)
         return 0
@@ -170,6 +178,9 @@ class Screen:
             self.put(event="dataset", name=report.name, format=report.format, rows=report.rows,
                      examples=report.examples, bad_rows=report.bad_rows, duplicates=report.duplicates)
         self.say("terminal.train_dataset", name=report.name, examples=report.examples, duplicates=report.duplicates)
+
+    def refused(self, error: TrainingError) -> None:
+        print(explain(self.language, error), translate(self.language, f"terminal.hint_{error.code}"), file=sys.stderr)
 
     def started(self, run: Run) -> None:
         if self.as_json:

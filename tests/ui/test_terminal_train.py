@@ -52,11 +52,13 @@ def test_bad_rows_stop_the_start_and_are_named(folder: Path, tiny: Path) -> None
     ran = run_app(folder, "train", str(path), "--model", str(tiny), language="es_ES.UTF-8")
     assert ran.returncode == 1
     assert translate("es", "error.dataset_columns_unknown", name=path.name, found="frase, traducción") in ran.stderr
+    assert translate("es", "terminal.hint_dataset_columns_unknown") in ran.stderr
     columns = ("--columns", "instruction=frase,output=traducción")
     ran = run_app(folder, "train", str(path), "--model", str(tiny), *columns, language="es_ES.UTF-8")
     assert ran.returncode == 1
     assert translate("es", "error.dataset_line_empty_text", line=10, field="traducción") in ran.stderr
     assert translate("es", "error.dataset_bad_rows", name=path.name, count=1, line=10, good=8) in ran.stderr
+    assert "--skip-bad-rows" in ran.stderr
     assert listed(folder) == []
 
 
