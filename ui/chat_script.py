@@ -9,7 +9,8 @@ from __future__ import annotations
 # Panels that open over the page, one at a time: body[data-drawer] names the open one. Keys for the whole page.
 PAGE = """
 const $ = (selector) => document.querySelector(selector);
-const panels = {models: '#models-panel', settings: '#chat-settings', list: '#conversations', evidence: '#evidence'};
+const panels = {models: '#models-panel', share: '#share-panel', settings: '#chat-settings', list: '#conversations',
+  evidence: '#evidence'};
 const narrow = () => window.matchMedia('(max-width: 900px)').matches;
 let opener = null;
 
@@ -22,7 +23,7 @@ const openDrawer = (name, from) => {
   document.body.dataset.drawer = name;
   const panel = $(panels[name]);
   panel?.setAttribute('role', 'dialog');
-  panel?.setAttribute('aria-label', from?.getAttribute('aria-label') || from?.title || from?.textContent.trim());
+  panel?.setAttribute('aria-label', from?.getAttribute('aria-label') || from?.title || from?.innerText.trim());
   const folded = from?.dataset?.unfold && document.getElementById(from.dataset.unfold)?.querySelector('button');
   if (folded && !folded.classList.contains('open')) folded.click();
   setTimeout(() => panel?.querySelector('.drawer-close, button, input, textarea')?.focus(), 60);

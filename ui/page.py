@@ -6,7 +6,16 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui import chat_script, chat_tab, documents_tab, engines_panel, finetune_tab, finetune_talk, models_panel
+from ui import (
+    chat_script,
+    chat_tab,
+    documents_tab,
+    engines_panel,
+    finetune_tab,
+    finetune_talk,
+    models_panel,
+    share_panel,
+)
 from ui.chat_settings import drawer_head
 from ui.chat_view import engine_pill
 from ui.feedback import LANGUAGE_COOKIE, html_block, label
@@ -25,6 +34,7 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
         with gr.Row(elem_id="header"):
             html_block(brand(), elem_id="brand", scale=1)
             pill = html_block(engine_pill(DEFAULT_LANGUAGE, None, True), elem_id="engine")
+            share = share_panel.pill()
             html_block(language_switch(), elem_id="language", js_on_load=SWITCH_LANGUAGE)
             html_block("<span></span>", elem_id="drawers", js_on_load=chat_script.PAGE)
         # Outside the tabs, so that the header opens it from each of them.
@@ -33,6 +43,7 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
             engine_note = html_block(elem_id="engine-note")
             models_panel.build(workshop, timer)
             engines_panel.build(workshop, timer)
+        share_panel.build(workshop, timer, share)
         with gr.Tabs(selected="chat", elem_id="tabs") as tabs:
             with gr.Tab(label("tabs.documents"), id="documents", elem_id="tab-documents"):
                 documents_tab.build(workshop, timer)
