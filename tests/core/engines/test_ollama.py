@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.engines.base import ChatRequest, EngineEvent, Finished, Message, Thinking, Token
+from core.engines.base import ChatRequest, EngineEvent, Message, Thinking, Token
 from core.engines.hosts import dial_url, is_loopback
 from core.engines.ollama import OllamaEngine
 from core.errors import EngineError
@@ -58,29 +58,11 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def test_tokens_arrive_and_the_usage_closes_the_answer(server: OllamaServer) -> None:
-    events = ask(server)
-    assert text(events) == "The document says: The ferry leaves at nine [1]."
-    last = events[-1]
-    assert isinstance(last, Finished)
-    assert last.usage.prompt_tokens > 0
-    assert last.usage.answer_tokens == 9
-    assert last.usage.seconds > 0
-    assert not last.cut
-
-
 def test_thinking_is_told_apart_from_the_answer(server: OllamaServer) -> None:
     server.behave(thinking="Let me look.", reply="Nine.")
     events = ask(server)
     assert "".join(event.text for event in events if isinstance(event, Thinking)) == "Let me look."
     assert text(events) == "Nine."
-
-
-def test_an_answer_at_the_length_limit_is_marked_cut(server: OllamaServer) -> None:
-    server.behave(fault="cut")
-    last = ask(server)[-1]
-    assert isinstance(last, Finished)
-    assert last.cut
 
 
 def test_the_request_sets_the_context_and_forbids_silent_truncation(server: OllamaServer) -> None:
@@ -150,19 +132,6 @@ def test_a_refusal_tells_the_servers_own_words(server: OllamaServer) -> None:
     assert str(caught.value.values["detail"]).startswith("model runner has unexpectedly stopped")
 
 
-def test_tokens_before_a_break_are_kept(server: OllamaServer) -> None:
-    server.behave(fault="break_middle", reply="one two three four")
-
-    async def run() -> str:
-        got = ""
-        with contextlib.suppress(EngineError):
-            async for event in OllamaEngine(SETTINGS, server.url).chat(request()):
-                got += event.text if isinstance(event, Token) else ""
-        return got
-
-    assert asyncio.run(run()) == "one two"
-
-
 def test_a_prompt_larger_than_the_context_is_an_error_not_a_truncation(server: OllamaServer) -> None:
     with pytest.raises(EngineError) as caught:
         ask(server, chat=request(prompt="word " * 20_000))
@@ -190,80 +159,34 @@ def test_a_dead_server_is_unreachable_for_every_call() -> None:
     assert asyncio.run(engine.version()) is None
 
 
-@pytest.mark.parametrize(
-    ("fault", "settings"),
-    [
-        ("stall_before", Settings(first_token_timeout_seconds=0.3, token_timeout_seconds=20)),
-        ("stall_middle", Settings(first_token_timeout_seconds=20, token_timeout_seconds=0.3)),
-    ],
-)
-def test_silence_ends_in_a_timeout_and_frees_the_server(
-    server: OllamaServer, fault: str, settings: Settings
-) -> None:
-    server.behave(fault=fault)
-    with pytest.raises(EngineError) as caught:
-        ask(server, settings)
-    assert caught.value.code == "engine_timeout"
-    assert server.wait_until(lambda: server.disconnects == 1, 1)
-
-
 def test_a_slow_load_is_no_timeout_between_tokens(server: OllamaServer) -> None:
     server.behave(load_seconds=0.6)
     settings = Settings(first_token_timeout_seconds=20, token_timeout_seconds=0.4)
     assert text(ask(server, settings))
 
 
-def test_stopping_before_the_first_token_frees_the_server_within_a_second(server: OllamaServer) -> None:
-    server.behave(fault="stall_before")
-
-    async def run() -> float:
-        async def listen() -> None:
-            async for _ in OllamaEngine(SETTINGS, server.url).chat(request()):
-                pass
-
-        task = asyncio.create_task(listen())
-        await asyncio.to_thread(server.wait_until, lambda: server.active_chats == 1)
-        stopped = time.monotonic()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        await asyncio.to_thread(server.wait_until, lambda: server.active_chats == 0)
-        return time.monotonic() - stopped
-
-    assert asyncio.run(run()) < 1
-    assert server.disconnects == 1
-
-
-def test_closing_the_generator_in_the_middle_frees_the_server(server: OllamaServer) -> None:
-    server.behave(reply="word " * 500, tokens_per_second=50)
-
-    async def run() -> None:
-        stream = OllamaEngine(SETTINGS, server.url).chat(request())
-        async for event in stream:
-            if isinstance(event, Token):
-                break
-        await stream.aclose()
-        assert await asyncio.to_thread(server.wait_until, lambda: server.disconnects == 1, 1)
-
-    asyncio.run(run())
-
-
 def test_two_hundred_stops_at_any_moment_leave_no_connection(server: OllamaServer) -> None:
     server.behave(load_seconds=0.01, reply="word " * 500, tokens_per_second=200)
     engine, chance = OllamaEngine(SETTINGS, server.url), random.Random(4)
+    asyncio.run(engine.models())  # imports the library, and asks what is asked once
+
+    async def listen(*, to_the_first_token: bool = False) -> None:
+        async with contextlib.aclosing(engine.chat(request())) as events:
+            async for event in events:
+                if to_the_first_token and isinstance(event, Token):
+                    return
 
     async def stopped(seconds: float) -> None:
-        async def listen() -> None:
-            async for _ in engine.chat(request()):
-                pass
-
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await listen()
 
     async def run() -> None:
+        started = time.monotonic()
+        await asyncio.gather(*(listen(to_the_first_token=True) for _ in range(8)))
+        seconds = time.monotonic() - started  # on this machine, as busy as it is
         for _ in range(25):
-            await asyncio.gather(*(stopped(chance.uniform(0, 0.12)) for _ in range(8)))
+            await asyncio.gather(*(stopped(chance.uniform(0, 2 * seconds)) for _ in range(8)))
 
     asyncio.run(run())
     assert server.wait_until(lambda: server.active_chats == 0, 1)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,15 +54,6 @@ def models(server: OpenAIServer, key: str = "") -> list[Any]:
     return asyncio.run(OpenAICompatibleEngine(server.url, key, SETTINGS).models())
 
 
-def test_tokens_arrive_and_the_usage_closes_the_answer(server: OpenAIServer) -> None:
-    events = ask(server)
-    assert text(events) == "The document says: The ferry leaves at nine [1]."
-    last = events[-1]
-    assert isinstance(last, Finished)
-    assert (last.usage.answer_tokens, last.cut) == (9, False)
-    assert last.usage.prompt_tokens > 0 < last.usage.seconds
-
-
 @pytest.mark.parametrize("place", ["reasoning_content", "reasoning", "tags"])
 def test_thinking_is_told_apart_wherever_the_server_puts_it(server: OpenAIServer, place: str) -> None:
     server.behave(thinking="Let me look at it.", thinking_in=place, reply="Nine, says <think>.")
@@ -85,13 +74,6 @@ def test_thinking_that_never_ends_is_no_answer() -> None:
     splitter = ThinkSplitter()
     events = [*splitter.feed("<think>on and </th"), *splitter.close()]
     assert (thought(events), text(events)) == ("on and </th", "")
-
-
-def test_an_answer_at_the_length_limit_is_marked_cut(server: OpenAIServer) -> None:
-    server.behave(fault="cut")
-    last = ask(server)[-1]
-    assert isinstance(last, Finished)
-    assert last.cut
 
 
 def test_the_request_carries_what_was_asked_for_and_nothing_else(server: OpenAIServer) -> None:
@@ -145,33 +127,6 @@ def test_every_fault_has_its_sentence(server: OpenAIServer, fault: str, code: st
     assert server.wait_until(lambda: server.open_connections == 0, 1)
 
 
-def test_tokens_before_a_break_are_kept(server: OpenAIServer) -> None:
-    server.behave(fault="break_middle", reply="one two three four")
-
-    async def run() -> str:
-        got = ""
-        with contextlib.suppress(EngineError):
-            async for event in OpenAICompatibleEngine(server.url, "", SETTINGS).chat(request()):
-                got += event.text if isinstance(event, Token) else ""
-        return got
-
-    assert asyncio.run(run()) == "one two"
-
-
-@pytest.mark.parametrize(
-    ("fault", "limits"),
-    [("stall_before", {"first_token_timeout_seconds": 0.3}), ("stall_middle", {"token_timeout_seconds": 0.3})],
-)
-def test_silence_ends_in_a_timeout_and_frees_the_server(
-    server: OpenAIServer, fault: str, limits: dict[str, float]
-) -> None:
-    server.behave(fault=fault)
-    with pytest.raises(EngineError) as caught:
-        ask(server, Settings(**limits))  # type: ignore[arg-type]
-    assert caught.value.code == "engine_timeout"
-    assert server.wait_until(lambda: server.disconnects == 1, 1)
-
-
 def test_a_dead_server_is_unreachable_but_its_context_is_guessed() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -180,40 +135,6 @@ def test_a_dead_server_is_unreachable_but_its_context_is_guessed() -> None:
         asyncio.run(engine.models())
     assert (caught.value.code, caught.value.values) == ("engine_server_unreachable", {"host": engine.url})
     assert asyncio.run(engine.context("any")) == DEFAULT_CONTEXT
-
-
-def test_stopping_before_the_first_token_frees_the_server_within_a_second(server: OpenAIServer) -> None:
-    server.behave(fault="stall_before")
-
-    async def run() -> float:
-        async def listen() -> None:
-            async for _ in OpenAICompatibleEngine(server.url, "", SETTINGS).chat(request()):
-                pass
-
-        task = asyncio.create_task(listen())
-        await asyncio.to_thread(server.wait_until, lambda: server.active_chats == 1)
-        stopped = time.monotonic()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        await asyncio.to_thread(server.wait_until, lambda: server.active_chats == 0)
-        return time.monotonic() - stopped
-
-    assert asyncio.run(run()) < 1
-    assert server.disconnects == 1
-
-
-def test_closing_the_generator_in_the_middle_frees_the_server(server: OpenAIServer) -> None:
-    server.behave(reply="word " * 500, tokens_per_second=50)
-
-    async def run() -> None:
-        stream = OpenAICompatibleEngine(server.url, "", SETTINGS).chat(request())
-        async for _ in stream:
-            break
-        await stream.aclose()
-        assert await asyncio.to_thread(server.wait_until, lambda: server.disconnects == 1, 1)
-
-    asyncio.run(run())
 
 
 def test_the_key_goes_to_the_server_and_nowhere_else() -> None:
