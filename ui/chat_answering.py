@@ -201,8 +201,6 @@ class Answering:
         for event in group:
             turn.apply(event)
             if isinstance(event, Sources):
-                if event.hits and not turn.query and await self._is_foreign(turn.question):
-                    turn.notes.append(("chat.foreign_question", {}))
                 update[parts.sources] = source_cards(language, turn.hits, index)
                 update[parts.meter] = context_meter(language, session.turns)
             elif isinstance(event, Done):
@@ -229,9 +227,6 @@ class Answering:
         async with contextlib.aclosing(events) as stream:
             async for event in stream:
                 yield event
-
-    async def _is_foreign(self, question: str) -> bool:
-        return await asyncio.to_thread(self._workshop.collection.is_foreign, question)
 
     async def _first_documents(self) -> None:
         """Wait until a document can be found, where there will be one: nobody wants to hear that there are none while

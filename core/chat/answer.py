@@ -122,6 +122,11 @@ class _Answering:
     def _quoting(self) -> bool:
         return self.engine.name == "passages"
 
+    @property
+    def _foreign(self) -> bool:
+        """Whether no document is in a language that search was asked in."""
+        return self.unsearched == 1
+
     @cached_property
     def language(self) -> str:
         """Of the question, as a code."""
@@ -181,9 +186,7 @@ class _Answering:
         """Whether to say that nothing was found instead of asking the model: no passage is about it, and the model may
         not or cannot answer from what it knows. What words cannot tell is left to it: a question in a language of no
         document, one about a cited answer."""
-        if self.found.relevant:
-            return False
-        if self.found.hits and self.unsearched == 1:
+        if self.found.relevant or (self._foreign and self.found.hits):
             return False
         return self._quoting or (self.options.strict and not leans_on_answer(self.question, self.history))
 
@@ -197,7 +200,8 @@ class _Answering:
             if names is None:
                 yield Sources(prompt.hits, prompt.budget, prompt.dropped_messages, prompt.dropped_passages,
                               found.whole_document if not prompt.dropped_passages else "",
-                              found.too_long or (found.whole_document if prompt.dropped_passages else ""))
+                              found.too_long or (found.whole_document if prompt.dropped_passages else ""),
+                              foreign=self._foreign and bool(prompt.hits))
             async for waiting in self._seated():
                 yield waiting
             try:

@@ -58,7 +58,8 @@ class Sources:
     """The passages found, before the first word; what did not fit into the model's context is counted.
 
     `whole_document` names the document that went in from beginning to end, or is empty; `too_long` one that was asked
-    for whole and did not fit. May come twice, when the engine refuses the first try as too long: the later one counts.
+    for whole and did not fit; `foreign` tells that no document is in a language that was searched. May come twice, when
+    the engine refuses the first try as too long: the later one counts.
     """
 
     hits: tuple[Hit, ...]
@@ -67,6 +68,7 @@ class Sources:
     dropped_passages: int = 0
     whole_document: str = ""
     too_long: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,8 @@ def source_notes(event: Sources) -> list[Text]:
     for key, count in (("messages", event.dropped_messages), ("passages", event.dropped_passages)):
         if count:
             notes.append((f"chat.dropped_{key}.{'one' if count == 1 else 'many'}", {"count": count}))
+    if event.foreign:
+        notes.append(("chat.foreign_question", {}))
     return notes
 
 

@@ -13,14 +13,11 @@ from filelock import FileLock, Timeout
 from core.documents.embeddings import Embedder
 from core.documents.holder import forget_holder, held_error, note_holder
 from core.documents.indexing import Indexer
-from core.documents.language import OTHER, detect
 from core.documents.lexical import LexicalIndex
 from core.documents.library import Library
 from core.documents.search import Hit, Searcher
 from core.documents.store import Store
 from core.settings import Settings
-
-_WORDS_TO_TELL = 4  # of fewer words nobody can tell the language
 
 
 class Collection:
@@ -64,14 +61,6 @@ class Collection:
         """The best passages, of these documents alone where `sources` names them; `top_k` from the settings when not
         given."""
         return self.searcher.search(question, top_k or self.settings.top_k, sources)
-
-    def is_foreign(self, question: str) -> bool:
-        """Whether the question is in a language that no document is in, as far as both are known. Words then cannot
-        match, and an embedder of one language understands little."""
-        if len(question.split()) < _WORDS_TO_TELL:
-            return False
-        language = detect(question)
-        return language != OTHER and language not in self.store.languages() - {OTHER}
 
     def end_children(self) -> None:
         """Stop reading and embedding, from any thread; what is under way stays queued."""

@@ -255,11 +255,6 @@ class Store(Database):
             row = db.execute("SELECT text FROM pages WHERE sha256 = ? AND number = ?", (sha256, page)).fetchone()
         return row["text"] if row else None
 
-    def languages(self) -> set[str]:
-        """The languages of all chunks."""
-        with self._transaction() as db:
-            return {row["language"] for row in db.execute("SELECT DISTINCT language FROM chunks")}
-
     def documents_by_language(self, sources: Iterable[str]) -> dict[str, int]:
         """How many of these documents are mostly in each language."""
         with self._transaction() as db:

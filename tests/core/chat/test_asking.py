@@ -172,6 +172,11 @@ def test_a_question_in_a_language_of_no_document_that_cannot_be_translated_is_le
     library = Shelf(unrelated(make_hits("The rent is due in May.")), spoken={"en": 1})
     events = ask("¿Cuándo vence el alquiler del piso?", library, Scribe("Lo siento.", "Mayo [1]."))
     assert kinds(events) == ["Sources", "Partial", "Done"] and done_of(events).text.strip() == "Mayo [1]."
+    turn = Turn("¿Cuándo vence el alquiler del piso?")
+    turn.apply(events[0])
+    assert turn.notes == [("chat.foreign_question", {})]
+    quoted = ask("¿Cuándo vence el alquiler del piso?", library, PassagesEngine())[0]
+    assert isinstance(quoted, Sources) and quoted.foreign
 
 
 def test_without_a_model_nothing_unrelated_is_quoted_in_free_mode_either(make_hits: MakeHits) -> None:

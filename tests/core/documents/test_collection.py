@@ -98,16 +98,3 @@ def test_a_store_that_cannot_be_opened_lets_the_lock_go(settings: Settings) -> N
     settings.store_path.unlink()
     with Collection(settings) as collection:
         assert collection.writable
-
-
-def test_a_question_in_a_language_of_no_document_is_foreign(settings: Settings) -> None:
-    text = "El canal lleva agua a la ciudad desde la sierra y se terminó en 1858 tras siete años de obras."
-    write_files(settings.docs_dir, {"canal.txt": text})
-    collection = without_model(settings)
-    try:
-        list(collection.library.run())
-        assert collection.is_foreign("When was the water channel to the city finished?")
-        assert not collection.is_foreign("¿Cuándo se terminó el canal de agua de la ciudad?")
-        assert not collection.is_foreign("water channel")  # too few words to tell
-    finally:
-        collection.close()
