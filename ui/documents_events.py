@@ -13,18 +13,9 @@ import gradio as gr
 
 from core.documents.library import OnConflict
 from core.errors import AppError
+from ui import documents_view
 from ui.adding import add_files
-from ui.documents_view import (
-    COLUMNS,
-    ROWS_SHOWN,
-    TableView,
-    busy_line,
-    conflict_text,
-    missing_text,
-    password_text,
-    table,
-    unreadable_text,
-)
+from ui.documents_view import COLUMNS, ROWS_SHOWN, TableView
 from ui.feedback import Notice, error_notice, language_of, notices_html
 from ui.i18n import plural, translate
 from ui.workshop import Workshop
@@ -66,13 +57,13 @@ class DocumentEvents:
         rows = len(documents) if view.whole else min(len(documents), ROWS_SHOWN)
         return [
             Seen(version, look, rows, time.monotonic()),
-            table(language, documents, view, wanted),
-            busy_line(language, documents, background.error, background.pace.passages_per_second),
+            documents_view.table(language, documents, view, wanted),
+            documents_view.busy_line(language, documents, background.error, background.pace.passages_per_second),
             gr.update(visible=bool(self._workshop.collection.store.trash())),
             gr.update(visible=bool(self._workshop.collection.library.guides())),
             gr.update(visible=bool(background.missing)),
-            missing_text(language, background.missing),
-            unreadable_text(language, background.unreadable),
+            documents_view.missing_text(language, background.missing),
+            documents_view.unreadable_text(language, background.unreadable),
         ]
 
     def redraw(self, view: TableView, wanted: str | None, request: gr.Request) -> list[Any]:
@@ -102,7 +93,8 @@ class DocumentEvents:
         """Add files and say what came of each: notices, taken names, their question."""
         added = await asyncio.to_thread(add_files, self._workshop, language, files, on_conflict)
         taken = [*open_question, *added.taken]
-        return [notices_html(*added.notices), taken, gr.update(visible=bool(taken)), conflict_text(language, taken)]
+        return [notices_html(*added.notices), taken, gr.update(visible=bool(taken)),
+                documents_view.conflict_text(language, taken)]
 
     # The folder.
 
@@ -110,10 +102,13 @@ class DocumentEvents:
         self._workshop.background.sync_folder()
         return notices_html(Notice(translate(language_of(request), "documents.sync_started")))
 
-    def forget(self, request: gr.Request) -> str:
+    async def forget(self, request: gr.Request) -> str:
+        return await self._told(self._forget, language_of(request))
+
+    def _forget(self, language: str) -> Notice:
         self._workshop.collection.library.forget(self._workshop.background.missing)
         self._workshop.background.sync_folder()
-        return notices_html(Notice(translate(language_of(request), "documents.forgotten"), "done"))
+        return Notice(translate(language, "documents.forgotten"), "done")
 
     # Files go out and come back.
 
@@ -159,7 +154,7 @@ class DocumentEvents:
     def ask_password(self, event: gr.EventData, request: gr.Request) -> list[Any]:
         """The box that asks for a password: shown, its question, an empty field, and whose it is."""
         source = str((event._data or {}).get("source", ""))
-        return [gr.update(visible=True), password_text(language_of(request), source), "", source]
+        return [gr.update(visible=True), documents_view.password_text(language_of(request), source), "", source]
 
     async def unlock(self, password: str, source: str, request: gr.Request) -> list[Any]:
         """Try a password: notices, and the box, which stays while the password is wrong."""

@@ -93,8 +93,9 @@ class Embedder:
         raise DocumentError("embedder_failed", detail=self.model) from died
 
     def close(self) -> None:
-        self._closed = True
-        child = self._child
+        with self._starting:  # none may be started after this look
+            self._closed = True
+            child = self._child
         if child is not None:
             self._forget(child)
 

@@ -283,12 +283,11 @@ class Store(Database):
         with self._transaction(write=True) as db:
             db.execute("DELETE FROM trash WHERE id = ?", (trash_id,))
 
+
 _SELECT_DOCUMENT = (
     "SELECT documents.*, coalesce(contents.pages, 0) AS pages, coalesce(contents.chunks, 0) AS chunks"
     " FROM documents LEFT JOIN contents ON contents.sha256 = documents.sha256"
 )
-
-
 _SELECT_CHUNKS = (
     "SELECT chunks.id, (SELECT min(source) FROM documents WHERE documents.sha256 = chunks.sha256"
     " AND (?1 IS NULL OR source IN (SELECT value FROM json_each(?1)))) AS source,"

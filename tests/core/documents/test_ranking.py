@@ -86,6 +86,6 @@ def test_relevance_rises_with_meaning_and_with_words() -> None:
 
 def test_ranking_thirty_passages_of_repeated_words_takes_milliseconds() -> None:
     candidates = [passage(number, "rent month day " * 330) for number in range(30)]
-    started = time.perf_counter()
+    started = time.process_time()  # what others take of a busy machine does not count
     rank("rent month day " * 300, "en", candidates)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

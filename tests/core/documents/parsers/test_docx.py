@@ -139,11 +139,11 @@ def test_an_empty_document_has_an_empty_page(tmp_path: Path) -> None:
 
 def test_entities_are_neither_multiplied_nor_fetched(tmp_path: Path) -> None:
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
-    started = time.monotonic()
+    started = time.process_time()
     for inside in ("antes &l11; después", "antes</w:t><w:t>&l11;"):
         before = f'<!DOCTYPE w [<!ENTITY l0 "ja">{laughs}]>'
         assert code_of(write_body(tmp_path / "laughs.docx", paragraph(inside), before=before)) == "docx_broken"
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("declared", ['<!ENTITY f SYSTEM "{file}">', '<!ENTITY % f SYSTEM "{file}"> %f;',
@@ -164,9 +164,9 @@ def test_a_part_out_of_all_proportion_is_not_unpacked(tmp_path: Path) -> None:
         for _ in range(200):
             part.write(b" " * 1_000_000)
     assert path.stat().st_size < 300_000
-    started = time.monotonic()
+    started = time.process_time()
     assert code_of(path) == "unpacks_too_large"
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_an_archive_that_lies_about_its_sizes_is_broken(tmp_path: Path) -> None:
@@ -184,9 +184,9 @@ def test_a_long_document_is_read_page_by_page_in_seconds(tmp_path: Path) -> None
     seen = "<w:r><w:lastRenderedPageBreak/></w:r>"
     body = "".join(f"<w:p>{seen}<w:r><w:t>Página {number} de un libro</w:t></w:r></w:p>" for number in range(20_000))
     path = write_body(tmp_path / "a.docx", body)
-    started = time.monotonic()
+    started = time.process_time()
     assert sum(1 for _ in read_pages(path)) == 20_001
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_tags_in_one_another_without_end_are_no_document(tmp_path: Path) -> None:

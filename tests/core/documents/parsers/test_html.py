@@ -74,17 +74,17 @@ def test_utf16_is_known_by_its_mark() -> None:
 
 @pytest.mark.parametrize("tag", ["div", "b", "table><tr><td", "ul><li", "span hidden", "a", "font", "svg", "script"])
 def test_a_hundred_thousand_tags_in_one_another_are_read_in_seconds(tag: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert visible_text("<p>antes</p>" + f"<{tag}>" * 100_000 + "hondo").startswith("antes")
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize("piece", [
     "<!--", "<a", "</", "&", "<p a='", "<![CDATA[", "<?", "<!", "&#1", "<table>", "</p>"])
 def test_endless_beginnings_of_tags_are_read_in_seconds(piece: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     visible_text("<p>antes</p>" + piece * 200_000)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_entities_of_a_page_are_characters_and_no_bombs(tmp_path: Path) -> None:
