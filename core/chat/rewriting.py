@@ -61,9 +61,11 @@ async def rewrite(question: str, history: Sequence[Message], engine: Engine, mod
     if engine.name == "passages":
         return plain
     line = _only_line(await _written(_SYSTEM, question, history, engine, model, seconds))
-    languages = {language_code(question, history), language_code(line)}
-    other_language = len(languages) == 2 and languages <= STEMMERS.keys()
-    return line if _is_about(line, question, history) and not other_language else plain
+    language, other = language_code(question, history), language_code(line)
+    if language not in STEMMERS:  # nothing is known of its words, perhaps not even where they end
+        return line or plain
+    same_language = language == other or other not in STEMMERS
+    return line if same_language and _is_about(line, question, history) else plain
 
 
 async def translate(question: str, history: Sequence[Message], engine: Engine, model: str, into: str, *,
