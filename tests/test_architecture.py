@@ -33,8 +33,8 @@ MODEL_LIBRARIES = {"torch", "transformers", "sentence_transformers", "trl", "pef
 CHILD_MODULES = {
     "core.documents.embedding_backends", "core.documents.embedding_worker", "core.engines.generation",
     "core.engines.generation_server", "core.finetune.evaluation", "core.finetune.experts",
-    "core.finetune.inspect_worker", "core.finetune.loading", "core.finetune.packing", "core.finetune.progress",
-    "core.finetune.targets", "core.finetune.trainer", "core.finetune.worker",
+    "core.finetune.inspect_worker", "core.finetune.loading", "core.finetune.measuring", "core.finetune.packing",
+    "core.finetune.progress", "core.finetune.targets", "core.finetune.trainer", "core.finetune.worker",
 }
 ERRORS = {"AppError", "DocumentError", "EngineError", "TrainingError"}
 MAX_LINES = 400

@@ -171,7 +171,8 @@ class DatasetEvents:
         places = sorted({number * total // _PREVIEW_ROWS for number in range(_PREVIEW_ROWS)}) if total else []
         lines = list(dict.fromkeys(one.line for one in stored_examples(checked, places)))
         return inspect(model, checked, max_length=limit, preview_lines=lines,
-                       log_path=self._workshop.settings.logs_dir / "inspection.log")
+                       log_path=self._workshop.settings.logs_dir / "inspection.log",
+                       cache_dir=self._workshop.settings.cache_dir)
 
     def _shown(self, language: str, examples: Examples, limit: int) -> list[str]:
         """Lengths and preview as far as they are known."""

@@ -115,6 +115,7 @@ class StartEvents:
                 return ""
             tokens = examples.inspection.totals if examples.inspection else ()
             told = assess(config, self._workshop.settings, tokens, examples.report.examples)
-            return verdict(language, told, config, examples.report.examples)
+            offline = isinstance(examples.error, AppError) and examples.error.code == "train_hub_unreachable"
+            return verdict(language, told, config, examples.report.examples, offline=offline)
         except AppError as error:
             return refusal(language, error, config, preflight.SMALL_MODEL)

@@ -53,13 +53,14 @@ def offers_of(estimate: Estimate, asked: TrainConfig) -> list[Offer]:
     return found
 
 
-def verdict(language: str, estimate: Estimate, asked: TrainConfig, examples: int) -> str:
-    """Fits, tight, does not fit, or what is not known yet."""
+def verdict(language: str, estimate: Estimate, asked: TrainConfig, examples: int, *, offline: bool = False) -> str:
+    """Fits, tight, does not fit, or what is not known: yet, or while the hub cannot be reached."""
     need = estimate.need
     values = {"need": size_text(language, need.total) if need else "", "free": size_text(language, estimate.free_bytes),
               "batch": f"{estimate.config.batch_size} × {estimate.config.gradient_accumulation}"}
     where = translate(language, "finetune.on_gpu" if estimate.on_gpu else "finetune.on_cpu")
-    said = translate(language, f"finetune.verdict_of_{estimate.verdict}", where=where, **values)
+    told = "offline" if offline and estimate.verdict == "unknown" else estimate.verdict
+    said = translate(language, f"finetune.verdict_of_{told}", where=where, **values)
     html = f'<div class="notice {_KINDS[estimate.verdict]}" role="status"><strong>{escape(said)}</strong>'
     html += _times(language, estimate, examples) + _offers(language, offers_of(estimate, asked)) + "</div>"
     if need:

@@ -1,7 +1,7 @@
 """Before a run: will it fit, and how long will it take? A verdict with its numbers.
 
-Arithmetic on the model's files, the memory that is free now, and the speed of earlier runs on this machine; never
-torch, so the page's process may call it. Knows nothing of how the training is done.
+Arithmetic on the model's blueprint, the memory that is free now, and the speed of this machine or of earlier runs on
+it; never torch, so the page's process may call it. Knows nothing of how the training is done.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import psutil
 
-from core.finetune import memory, models, preflight
+from core.finetune import blueprints, memory, models, preflight, speed
 from core.finetune.config import TrainConfig
 from core.finetune.events import read_events
 from core.settings import Settings
@@ -25,20 +25,18 @@ Verdict = Literal["fits", "tight", "does_not_fit", "unknown"]
 # Memory is never used to the last byte: other programs grow, and a system without any left slows down first.
 COMFORTABLE = 0.9
 # Operations a token and a parameter: once forward, once more for the checkpointed activations, once backward for
-# the gradient of the inputs. The frozen weights have no gradient of their own.
-OPERATIONS = 6
-# What a processor core does on 4-bit layers, in operations a second, until a run has been measured here.
-CORE_OPERATIONS = 4e9
-# What a GPU of the last years does on them.
-GPU_OPERATIONS = 4e13
-# Each layer costs this much a batch however small it is: calls, and unpacking of its weights.
-LAYER_SECONDS = {"cpu": 0.012, "cuda": 0.002}
+# the gradient of the inputs. The frozen weights have no gradient of their own, but are unpacked each time.
+OPERATIONS, UNPACKINGS = 6, 3
+# In units of `speed.Speed`, fitted on the CPU seconds of eight Llamas of 2 to 8 layers, widths 64 to 1024, vocabularies
+# of 512 to 64,000, one thread: all within a quarter. Of a layer: calls, and passes over what a token makes in it; of
+# the output head: passes over the logits.
+LAYER_CALLS, LAYER_PASSES, HEAD_PASSES = 20_000, 20, 70
 START_SECONDS = 15.0  # importing and loading
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """`need` is None and the verdict "unknown" for a model that is still to be downloaded.
+    """`need` is None and the verdict "unknown" for a hub model that nobody has asked about yet.
 
     With "tight" `config` holds the settings that fit, one row at a time; with "fits" the ones asked for.
     """
@@ -57,11 +55,11 @@ class Estimate:
 
 
 def assess(config: TrainConfig, settings: Settings, row_tokens: Sequence[int], examples: int) -> Estimate:
-    """`row_tokens` are the lengths of a sample of the rows (`Inspection.totals`), `examples` all of them.
+    """`row_tokens` are the lengths of a sample of the rows (`Inspection.totals`), `examples` all of them. Without a
+    sample every row is taken to fill the length limit, and nothing is said of the time.
 
-    Raises TrainingError for folders that hold no whole model.
+    Raises TrainingError train_model_folder_missing.
     """
-    folder = models.local_folder(config.model)
     gpu = preflight.training_gpu()
     free = (preflight.gpu_free_bytes(gpu) if gpu else None) or psutil.virtual_memory().available
     rows = examples - config.eval_rows(examples)
@@ -69,16 +67,16 @@ def assess(config: TrainConfig, settings: Settings, row_tokens: Sequence[int], e
     nothing = Estimate(
         "unknown", config, None, free, gpu is not None, 0, preflight.free_disk(settings.runs_dir), steps, None, False
     )
-    if folder is None or not row_tokens:
-        return nothing
-    model = models.inspect_folder(folder)
     try:
-        weights = memory.weigh(model, config)
+        model = blueprints.find(config.model, settings.cache_dir)
+        weights = memory.weigh(model, config) if model else None
     except (OSError, ValueError, KeyError):
         return nothing
-    told = models.read_json(folder / "config.json")
+    if model is None or weights is None:
+        return nothing
+    told = model.config
     machine = memory.CUDA if gpu else memory.CPU
-    longest = max(row_tokens)
+    longest = max(row_tokens, default=config.max_length)
     need = memory.need(told, weights, config, longest, machine)
     verdict: Verdict = "fits"
     if need.total > COMFORTABLE * free:
@@ -88,7 +86,7 @@ def assess(config: TrainConfig, settings: Settings, row_tokens: Sequence[int], e
             verdict, config, need = "tight", smaller, less
         else:
             verdict = "does_not_fit"
-    seconds, measured = duration(told, weights, config, settings, row_tokens, rows, on_gpu=gpu is not None)
+    seconds, measured = duration(told, weights, config, settings, row_tokens, rows) if row_tokens else (None, False)
     # Two checkpoints with the optimizer's memory, the adapter and its published copy.
     disk = weights.adapter * (2 * (2 + 8) + 2 * 2) + 20_000_000
     return replace(
@@ -98,22 +96,30 @@ def assess(config: TrainConfig, settings: Settings, row_tokens: Sequence[int], e
 
 def duration(
     told: dict[str, Any], weights: memory.Weights, config: TrainConfig, settings: Settings,
-    row_tokens: Sequence[int], rows: int, *, on_gpu: bool,
-) -> tuple[float, bool]:
-    """Seconds of the whole run, and whether the speed was measured on this machine."""
-    batches = math.ceil(rows / config.batch_size) * config.epochs
-    vocabulary = memory.number(told, "vocab_size", default=32000)
-    head = vocabulary * memory.number(told, "hidden_size", "n_embd", "d_model", default=1024)
-    # Padding to the longest of a batch is computed too.
-    tokens = statistics.fmean(row_tokens) * rows * config.epochs
-    work = OPERATIONS * (weights.active + head) * padded(row_tokens, config) * batches
-    layers = memory.number(told, "num_hidden_layers", "n_layer", default=24)
-    calls = LAYER_SECONDS["cuda" if on_gpu else "cpu"] * layers * batches
+    row_tokens: Sequence[int], rows: int,
+) -> tuple[float | None, bool]:
+    """Seconds of the whole run, None when nothing can be said, and whether earlier runs here tell them."""
     known = list(measured_speeds(settings.runs_dir, config.model))
     if known:
+        tokens = statistics.fmean(row_tokens) * rows * config.epochs
         return START_SECONDS + tokens / statistics.median(known), True
-    speed = GPU_OPERATIONS if on_gpu else CORE_OPERATIONS * (psutil.cpu_count(logical=False) or 1)
-    return START_SECONDS + calls + work / speed, False
+    machine = speed.known(settings.cache_dir)
+    if machine is None:
+        return None, False
+    batches = math.ceil(rows / config.batch_size) * config.epochs
+    return START_SECONDS + batches * batch_seconds(told, weights, machine, padded(row_tokens, config)), False
+
+
+def batch_seconds(told: dict[str, Any], weights: memory.Weights, machine: speed.Speed, tokens: float) -> float:
+    """Of one batch of so many tokens, its padding included."""
+    layers = memory.number(told, "num_hidden_layers", "n_layer", default=24)
+    hidden = memory.number(told, "hidden_size", "n_embd", "d_model", default=1024)
+    logits = tokens * memory.number(told, "vocab_size", default=32000)
+    calls = layers * LAYER_CALLS * machine.call
+    passes = tokens * layers * memory.layer_elements(told) * LAYER_PASSES + logits * HEAD_PASSES
+    products = weights.active * (tokens * OPERATIONS * machine.operation + UNPACKINGS * machine.dequantize)
+    head = logits * hidden * OPERATIONS * machine.operation32
+    return calls + passes * machine.element + products + head
 
 
 def padded(row_tokens: Sequence[int], config: TrainConfig) -> float:

@@ -1,7 +1,7 @@
 """The child that counts tokens: `python -m core.finetune.inspect_worker`.
 
-One JSON request on stdin, `{"model", "dataset", "max_length", "sample", "preview", "preview_lines"}`, and one JSON
-answer on stdout: the fields of `inspection.Inspection`, or `{"error": code, "values": {…}}`. It ends when stdin closes.
+One JSON request on stdin, as `inspection.inspect` writes it, and one JSON answer on stdout: the fields of
+`inspection.Inspection`, or `{"error": code, "values": {…}}`. It ends when stdin closes.
 Tokenizes as the trainer does: prompt and prompt with answer, the answer begins where the two part.
 """
 
@@ -19,10 +19,12 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from core.engines.hub_cache import downloaded_folder
 from core.errors import TrainingError
-from core.finetune import models
+from core.finetune import blueprints, measuring, models
 from core.finetune.dataset import Example, stored_examples, to_rows
 from core.finetune.loading import load_tokenizer
+from core.finetune.preflight import visible_device
 
 # Everything of a model but its weights.
 TOKENIZER_FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
@@ -34,6 +36,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print goes to the log
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible_device()
     request = json.loads(sys.stdin.buffer.readline() or b"{}")
     threading.Thread(target=leave_with_parent, args=(sys.stdin.buffer,), daemon=True).start()
     try:
@@ -67,12 +70,26 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     lines = set(request["preview_lines"])
     wanted = islice((each for each in stored_examples(dataset) if each.line in lines), len(lines)) if lines else (
         stored_examples(dataset, spread(numbers, int(request["preview"]))))
+    if request["cache_dir"]:
+        learn(request["model"], folder, Path(request["cache_dir"]))
     return {
         "examples": examples, "prompts": counter.prompts, "totals": counter.totals, "positions": positions,
         "refused": counter.refused, "refused_line": counter.refused_line, "refusal": counter.refusal,
         "plain_template": counter.is_plain,
         "preview": [row for each in wanted if (row := counter.show(each, limit))],
     }
+
+
+def learn(model: str, folder: Path, cache_dir: Path) -> None:
+    """What the verdict before a run needs; without it the verdict says that it does not know."""
+    try:
+        blueprints.fetch(model, models.read_json(folder / "config.json"), cache_dir)
+    except Exception:
+        traceback.print_exc()
+    try:
+        measuring.keep(cache_dir)
+    except Exception:
+        traceback.print_exc()
 
 
 def draw(dataset: Path, sample: int) -> tuple[list[int], int]:
@@ -153,11 +170,9 @@ def tokenizer_folder(model: str) -> Path:
     folder = models.local_folder(model)
     if folder is not None:
         return models.inspect_folder(folder).path
-    from huggingface_hub import try_to_load_from_cache
-
-    known = [try_to_load_from_cache(model, name) for name in ("config.json", "tokenizer_config.json")]
-    if all(isinstance(path, str) for path in known):
-        return Path(str(known[0])).parent
+    known = downloaded_folder(model)
+    if known is not None and all((known / name).is_file() for name in ("config.json", "tokenizer_config.json")):
+        return known
     return download(model)
 
 

@@ -110,17 +110,19 @@ class Inspection:
 
 def inspect(
     model: str, dataset: Path, *, max_length: int, log_path: Path, preview_lines: Sequence[int] = (),
-    sample: int = SAMPLE_ROWS, timeout_seconds: float = TIMEOUT_SECONDS,
+    sample: int = SAMPLE_ROWS, timeout_seconds: float = TIMEOUT_SECONDS, cache_dir: Path | None = None,
 ) -> Inspection:
     """Look at a dataset that `check_dataset` wrote with the tokenizer of `model`: a folder, or a hub id, of which
     only the tokenizer is downloaded.
 
-    The rows shown are those of `preview_lines`, or some of the sample. Raises TrainingError:
+    The rows shown are those of `preview_lines`, or some of the sample. With `cache_dir` it leaves there what
+    `estimate.assess` asks for: the model's blueprint and this machine's speed. Raises TrainingError:
     train_model_folder_missing, train_model_folder_incomplete, train_model_not_found, train_model_gated,
     train_hub_unreachable, inspect_failed.
     """
     request = {"model": model, "dataset": str(dataset), "max_length": max_length, "sample": sample,
-               "preview_lines": list(preview_lines), "preview": PREVIEW_ROWS}
+               "preview_lines": list(preview_lines), "preview": PREVIEW_ROWS,
+               "cache_dir": str(cache_dir) if cache_dir else ""}
     answer = ask_child(request, log_path, timeout_seconds)
     if "error" in answer:
         raise TrainingError(str(answer["error"]), **answer["values"])

@@ -1,22 +1,19 @@
-"""The memory a run will take, part by part, by arithmetic on a model's files: no weight is read, no torch needed.
+"""The memory a run will take, part by part, by arithmetic on a model's blueprint: no weight is read, no torch needed.
 
-Shapes come from the headers of the safetensors files, so what stays out of 4 bits is counted as it is: embeddings,
+The shapes are those of the files, so what stays out of 4 bits is counted as it is: embeddings,
 the output head, norms, and experts, which are no linear layers to the libraries. Knows nothing of this machine.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from core.finetune.blueprints import Blueprint
 from core.finetune.config import AUTO_MODULES, TrainConfig
-from core.finetune.models import WEIGHTS, ModelFolder, read_json
 
-MAX_HEADER_BYTES = 100 * 2**20  # the format's own limit
 ITEM_BYTES = {"F64": 8, "F32": 4, "I64": 8, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1}  # others: 2
 EMBEDDING = re.compile(r"embed|wte|wpe|lm_head|shared\.weight")
 EXPERTS = re.compile(r"\.experts\.|\.experts$")
@@ -83,31 +80,14 @@ CPU = Machine(process=615_000_000, copies=1.5, tile_copies=5.0, maps_files=True)
 CUDA = Machine(process=600_000_000, copies=0.5, tile_copies=0.5, maps_files=False)
 
 
-def headers(folder: Path) -> dict[str, tuple[str, list[int]]]:
-    """Number format and shape of each tensor, by name. Raises OSError, ValueError."""
-    found: dict[str, tuple[str, list[int]]] = {}
-    for path in sorted(folder.glob(WEIGHTS)):
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if size > MAX_HEADER_BYTES:
-                raise ValueError(f"{path.name} is no safetensors file")
-            header = json.loads(file.read(size))
-        found |= {
-            name: (str(one["dtype"]), [int(side) for side in one["shape"]])
-            for name, one in header.items() if name != "__metadata__"
-        }
-    return found
-
-
-def weigh(model: ModelFolder, config: TrainConfig) -> Weights:
-    """Raises OSError, ValueError for files that cannot be read."""
-    told = read_json(model.path / "config.json")
+def weigh(model: Blueprint, config: TrainConfig) -> Weights:
+    told = model.config
     packed = model.quant_method == "mxfp4" and config.load_in_4bit
     share = told.get("num_experts_per_tok", 1) / max(told.get("num_local_experts") or told.get("num_experts") or 1, 1)
     small = FOUR_BIT_DOUBLE if config.double_quant else FOUR_BIT
     four_bit = other = active = files = 0.0
     largest = adapter = 0
-    for name, (kind, shape) in headers(model.path).items():
+    for name, (kind, shape) in model.tensors.items():
         count = math.prod(shape)
         if name.endswith(("_blocks", "_scales")):
             weights = 0 if name.endswith("_scales") else count * 2
@@ -143,14 +123,12 @@ def need(told: dict[str, Any], weights: Weights, config: TrainConfig, longest_ro
     """`told` is the model's config.json; `longest_row` in tokens, before it is cut at the limit."""
     tokens, columns = batch_shape(told, config, longest_row)
     hidden = number(told, "hidden_size", "n_embd", "d_model", default=1024)
-    inner = number(told, "intermediate_size", "n_inner", "ffn_dim", default=4 * hidden)
-    inner *= number(told, "num_experts_per_tok", default=1)
     layers = number(told, "num_hidden_layers", "n_layer", default=24)
     heads = number(told, "num_attention_heads", "n_head", default=16)
     vocabulary = number(told, "vocab_size", default=32000)
     kept = layers * tokens * hidden * 2
-    # One layer is computed again at a time: its projections, its norms, the inputs the adapter keeps for itself.
-    layer = tokens * (14 * hidden + 5 * inner) * 4 * machine.copies
+    # One layer is computed again at a time.
+    layer = tokens * layer_elements(told) * 4 * machine.copies
     # Implementations without a fused kernel hold the scores of every token with every other.
     scores = tokens * columns * heads * 2 * 5 if told.get("model_type") == "gpt_oss" else 0
     dequantized = weights.largest * 2 * 2
@@ -162,6 +140,13 @@ def need(told: dict[str, Any], weights: Weights, config: TrainConfig, longest_ro
         # Of the weights that are not quantized about half are the mapped pages themselves.
         mapped=weights.file_bytes + weights.other_bytes // 2 if machine.maps_files else 0,
     )
+
+
+def layer_elements(told: dict[str, Any]) -> int:
+    """Numbers a token makes in one layer: its projections, its norms, the inputs the adapter keeps for itself."""
+    hidden = number(told, "hidden_size", "n_embd", "d_model", default=1024)
+    inner = number(told, "intermediate_size", "n_inner", "ffn_dim", default=4 * hidden)
+    return 14 * hidden + 5 * inner * number(told, "num_experts_per_tok", default=1)
 
 
 def batch_shape(told: dict[str, Any], config: TrainConfig, longest_row: int) -> tuple[int, int]:

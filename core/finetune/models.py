@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.engines.hub_cache import downloaded_folder
 from core.errors import TrainingError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
@@ -41,6 +42,12 @@ def local_folder(model: str) -> Path | None:
     if HUB_ID.fullmatch(model) and ".." not in model:
         return None
     raise TrainingError("train_model_folder_missing", model=model)
+
+
+def on_disk(model: str) -> Path | None:
+    """The folder a name means, or the whole copy of a hub model; None for one still to be downloaded. Raises
+    TrainingError when it can be neither."""
+    return local_folder(model) or cached_copy(model)
 
 
 def inspect_folder(folder: Path) -> ModelFolder:
@@ -135,12 +142,9 @@ def is_network_error(error: BaseException) -> bool:
 
 def cached_copy(model: str) -> Path | None:
     """The model as it was downloaded before, by us or by another program, if it is whole."""
-    from huggingface_hub import try_to_load_from_cache
-
-    config = try_to_load_from_cache(model, "config.json")
-    if not isinstance(config, str):
+    folder = downloaded_folder(model)
+    if folder is None:
         return None
-    folder = Path(config).parent
     try:
         inspect_folder(folder)
     except TrainingError:

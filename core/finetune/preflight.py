@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from core.engines.hub_cache import downloaded_folder, hub_cache
 from core.errors import TrainingError
 from core.finetune import models
 from core.finetune.config import TrainConfig
@@ -112,8 +113,8 @@ def default_model(settings: Settings) -> str:
 
 def check(config: TrainConfig, settings: Settings) -> None:
     """Raises TrainingError for what is known to be impossible: train_gpt_oss_needs_gpu, train_no_memory,
-    train_disk_nearly_full, and what `models.local_folder` and `models.inspect_folder` raise."""
-    folder = models.local_folder(config.model)
+    train_disk_nearly_full, and what `models.on_disk` and `models.inspect_folder` raise."""
+    folder = models.on_disk(config.model)
     if folder is None:
         needed = needed_by_name(config.model, load_in_4bit=config.load_in_4bit)
         check_memory(config, needed, gpt_oss=needed > 0)
@@ -158,14 +159,7 @@ def check_memory(config: TrainConfig, needed_bytes: int, *, gpt_oss: bool) -> No
 
 def needs_download(model: str) -> bool:
     """Whether a gpt-oss is still to come from the hub."""
-    folder = hub_cache() / f"models--{model.replace('/', '--')}" / "snapshots"
-    return needed_by_name(model, load_in_4bit=True) > 0 and not folder.is_dir()
-
-
-def hub_cache() -> Path:
-    """Where the hub's files are kept."""
-    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+    return needed_by_name(model, load_in_4bit=True) > 0 and downloaded_folder(model) is None
 
 
 def check_disk(folder: Path, needed_bytes: int) -> None:

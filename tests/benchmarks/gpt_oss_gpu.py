@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from core.finetune import memory, models
+from core.finetune import blueprints, memory, models
 from core.finetune.config import TrainConfig
 from core.finetune.dataset import Example, write_dataset
 from core.finetune.events import read_events
@@ -102,8 +102,8 @@ def measure(folder: Path, model: Path, name: str, changes: dict[str, Any], steps
         print(f"{name}: {told.get('failed', 'killed')}")
         return
     speeds = [one["tokens_per_second"] for one in read_events(run / "events.jsonl") if one["event"] == "step"]
-    weights = memory.weigh(models.inspect_folder(model), config)
-    predicted = memory.need(models.read_json(model / "config.json"), weights, config, 1024, memory.CUDA)
+    made = blueprints.of_folder(model)
+    predicted = memory.need(made.config, memory.weigh(made, config), config, 1024, memory.CUDA)
     peak = told["saved"]["peak_memory_bytes"]
     start = told["start"]
     print(

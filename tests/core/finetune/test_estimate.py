@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import namedtuple
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from core.finetune import estimate, preflight
+from core.finetune import estimate, memory, preflight, speed
+from core.finetune.blueprints import of_folder
 from core.finetune.config import TrainConfig
 from core.settings import Settings
 from tests.tiny_model import make_tiny_model
 
 Memory = namedtuple("Memory", "available total")
+# As measured with one thread on a processor with AMX.
+SPEED = speed.Speed(element=5e-10, operation=1.1e-12, operation32=6.3e-12, dequantize=4e-10, call=1.2e-6)
+SMALL = {"hidden_size": 512, "intermediate_size": 1024, "num_attention_heads": 8, "num_key_value_heads": 4}
+LARGE = {"hidden_size": 1024, "intermediate_size": 2816, "num_attention_heads": 16, "num_key_value_heads": 4}
 ROWS = [100, 200, 400] * 10
 
 
@@ -25,7 +32,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(preflight, "gpus", list)
-    return Settings(runs_dir=tmp_path / "runs")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return Settings(runs_dir=tmp_path / "runs", cache_dir=tmp_path / "cache")
 
 
 def give(monkeypatch: pytest.MonkeyPatch, available: int) -> None:
@@ -58,6 +66,9 @@ def test_steps_and_disk_are_told(settings: Settings, tiny: Path) -> None:
 
 def test_the_time_follows_earlier_runs_of_the_model_here(settings: Settings, tiny: Path) -> None:
     config = TrainConfig(model=str(tiny), epochs=1)
+    assert estimate.assess(config, settings, ROWS, 40).seconds is None  # the machine was not measured yet
+    settings.cache_dir.mkdir()
+    speed.path_of(settings.cache_dir).write_text(json.dumps(asdict(SPEED)))
     guessed = estimate.assess(config, settings, ROWS, 40)
     assert guessed.seconds is not None and not guessed.measured
     run = settings.runs_dir / "earlier"
@@ -71,6 +82,38 @@ def test_the_time_follows_earlier_runs_of_the_model_here(settings: Settings, tin
     assert told.seconds == pytest.approx(estimate.START_SECONDS + tokens / 100)
 
 
-def test_nothing_is_claimed_of_a_model_still_to_come(settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("sizes", "batch_size", "row_tokens", "seconds"),
+    [  # CPU seconds of a batch with one thread
+        ({}, 4, 64, 0.055),
+        ({**SMALL, "num_hidden_layers": 4}, 4, 256, 0.636),
+        ({**SMALL, "num_hidden_layers": 2}, 4, 1024, 1.302),
+        ({**SMALL, "num_hidden_layers": 2, "vocab_size": 64000}, 1, 256, 0.921),
+        ({**LARGE, "num_hidden_layers": 6}, 2, 128, 0.771),
+        ({**LARGE, "num_hidden_layers": 4, "vocab_size": 32000}, 1, 512, 2.154),
+        ({**SMALL, "num_hidden_layers": 8}, 1, 64, 0.371),
+        ({**SMALL, "num_hidden_layers": 2, "vocab_size": 32000}, 4, 512, 4.995),
+    ],
+)
+def test_a_batch_takes_as_long_as_the_machines_speed_tells(
+    tmp_path: Path, sizes: dict[str, Any], batch_size: int, row_tokens: int, seconds: float
+) -> None:
+    model = of_folder(make_tiny_model(tmp_path / "model", **sizes))
+    weights = memory.weigh(model, TrainConfig())
+    told = estimate.batch_seconds(model.config, weights, SPEED, batch_size * row_tokens)
+    assert told == pytest.approx(seconds, rel=0.3)
+
+
+def test_nothing_is_claimed_of_a_hub_model_nobody_asked_about(settings: Settings) -> None:
     told = estimate.assess(TrainConfig(model="Qwen/Qwen3-0.6B"), settings, ROWS, 1000)
     assert (told.verdict, told.need, told.seconds) == ("unknown", None, None)
+
+
+def test_gpt_oss_gets_its_verdict_without_a_network(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TrainConfig(model=preflight.GPT_OSS)
+    monkeypatch.setattr(preflight, "gpus", lambda: [preflight.Gpu("GPU-0", "card", 24 * 2**30)])
+    for free, verdict in ((80, "fits"), (18, "tight"), (12, "does_not_fit")):
+        monkeypatch.setattr(preflight, "gpu_free_bytes", lambda _, free=free: free * 10**9)
+        told = estimate.assess(config, settings, (), 1000)
+        assert told.need is not None
+        assert (told.verdict, told.seconds) == (verdict, None), told.need.total

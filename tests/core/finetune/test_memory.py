@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from core.finetune import memory
+from core.finetune.blueprints import of_folder
 from core.finetune.config import TrainConfig
 from core.finetune.loading import choose_device, load_model, weight_bytes
-from core.finetune.models import inspect_folder, read_json
+from core.finetune.models import inspect_folder
 from tests.tiny_gpt_oss import make_tiny_gpt_oss
 from tests.tiny_model import make_tiny_model
 
@@ -32,10 +33,9 @@ LARGE = {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 6,
 def test_the_predicted_peak_is_within_a_fifth_of_the_measured_one(
     sizes: dict[str, Any], batch_size: int, row_tokens: int, measured_mb: int, tmp_path: Path
 ) -> None:
-    model = inspect_folder(make_tiny_model(tmp_path / "model", **sizes))
-    config = TrainConfig(model=str(model.path), batch_size=batch_size)
-    weights = memory.weigh(model, config)
-    need = memory.need(read_json(model.path / "config.json"), weights, config, row_tokens, memory.CPU)
+    model = of_folder(make_tiny_model(tmp_path / "model", **sizes))
+    config = TrainConfig(batch_size=batch_size)
+    need = memory.need(model.config, memory.weigh(model, config), config, row_tokens, memory.CPU)
     assert need.peak / 1e6 == pytest.approx(measured_mb, rel=0.2)
     assert need.total < need.peak
 
@@ -46,7 +46,7 @@ def test_the_weights_are_counted_as_they_are_loaded(make: object, tmp_path: Path
     assert callable(make)
     model = inspect_folder(make(tmp_path / "model"))
     config = TrainConfig(model=str(model.path), load_in_4bit=load_in_4bit)
-    told = memory.weigh(model, config)
+    told = memory.weigh(of_folder(model.path), config)
     four_bit, other = weight_bytes(load_model(model, config, choose_device(config, model)))
     assert told.four_bit_bytes == pytest.approx(four_bit, rel=0.05, abs=100)
     assert told.other_bytes == pytest.approx(other, rel=0.05)
@@ -62,4 +62,4 @@ def test_the_adapters_parameters_are_those_of_peft(tmp_path: Path) -> None:
     loaded = load_model(model, config, choose_device(config, model))
     made = get_peft_model(loaded, trainer.lora(config, targets.choose(config, loaded)))
     learning = sum(one.numel() for one in made.parameters() if one.requires_grad)
-    assert memory.weigh(model, config).adapter == learning
+    assert memory.weigh(of_folder(model.path), config).adapter == learning

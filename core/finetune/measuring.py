@@ -1,0 +1,64 @@
+"""Measures how fast this machine computes: once a day, in half a second, in a child, for it imports torch.
+
+Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core.finetune.speed import Speed, path_of
+
+REPEATS = 5  # the fastest counts: other work only ever slows
+ELEMENTS = 2**20  # of an operation on each; an activation of a small model has as many
+SIDE = 1024  # of the matrices
+VALID_SECONDS = 86_400.0
+
+
+def keep(cache_dir: Path) -> None:
+    """Measure unless it was done today."""
+    path = path_of(cache_dir)
+    if path.exists() and time.time() - path.stat().st_mtime < VALID_SECONDS:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(measure())), encoding="utf-8")
+    partial.replace(path)
+
+
+def measure(clock: Callable[[], float] = time.perf_counter) -> Speed:
+    """On the GPU where there is one."""
+    import torch
+    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+
+    cuda = torch.cuda.is_available()
+    device = "cuda" if cuda else "cpu"
+    row, weight = (torch.randn(SIDE, SIDE, device=device) for _ in range(2))
+    row16, weight16 = row.bfloat16(), weight.bfloat16()
+    packed, state = quantize_4bit(weight16, quant_type="nf4", compress_statistics=True)
+    numbers, small = torch.randn(ELEMENTS, device=device), torch.randn(8, device=device)
+    result = torch.empty_like(numbers)
+
+    def seconds(work: Callable[[], Any], times: int = 1) -> float:
+        found = []
+        for _ in range(REPEATS + 1):  # the first one warms up
+            since = clock()
+            for _ in range(times):
+                work()
+            if cuda:
+                torch.cuda.synchronize()
+            found.append((clock() - since) / times)
+        return min(found[1:])
+
+    return Speed(
+        element=seconds(lambda: torch.addcmul(numbers, numbers, numbers, out=result)) / ELEMENTS,
+        operation=seconds(lambda: row16 @ weight16, 5) / (2 * SIDE**3),
+        operation32=seconds(lambda: row @ weight) / (2 * SIDE**3),
+        dequantize=seconds(lambda: dequantize_4bit(packed, state)) / SIDE**2,
+        call=seconds(lambda: small + small, 200),
+    )
