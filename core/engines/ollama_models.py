@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from core.engines.base import ModelInfo
 from core.engines.ollama_api import Meaning, OllamaApi, error_words
-from core.engines.ollama_names import checked_name, full_name
+from core.engines.ollama_names import checked_name, full_name, is_cloud_name
 from core.engines.ollama_pull import PullMeter, PullProgress, pull_error
 from core.errors import EngineError
 
 if TYPE_CHECKING:
-    from ollama import AsyncClient, ListResponse, ResponseError
+    from ollama import AsyncClient, ResponseError
 
 # Families that only embed, for servers too old to tell what a model can do.
 EMBEDDING_FAMILIES = ("bert", "nomic")
@@ -85,11 +85,10 @@ class OllamaModels:
     async def chat_models(self) -> list[ModelInfo]:
         """Models that can chat, the last changed first, as Ollama lists them."""
         async with self._api.client() as client:
-            with self._api.translated():
-                listed = (await client.list()).models
+            # `client.list` would leave out `remote_host`, as `client.show` does.
+            listed = _objects(await self._api.json(client, "GET", "/api/tags"))
             details = await asyncio.gather(*(self._listed(client, model) for model in listed))
-        pairs = [(model.model or "", int(model.size or 0), known)
-                 for model, known in zip(listed, details, strict=True)]
+        pairs = [(_name(model), _number(model, "size"), known) for model, known in zip(listed, details, strict=True)]
         self._by_name = {full_name(name): known for name, _, known in pairs}
         self.sizes |= {full_name(name): size for name, size, _ in pairs}
         return [
@@ -109,20 +108,17 @@ class OllamaModels:
         if known is not None:
             return known
         try:
-            # `client.show` would leave out `remote_host`, which says whether words leave this machine.
             shown = await self._asked(client, "POST", "/api/show", {"model": model})
         except EngineError as error:
             if error.code in ("engine_unreachable", "engine_unauthorized"):
                 raise
-            return ModelDetails()
-        self._by_name[full_name(model)] = _details(shown)
+            return ModelDetails(remote=is_cloud_name(model))
+        self._by_name[full_name(model)] = _details(shown, model)
         return self._by_name[full_name(model)]
 
     async def loaded(self, client: AsyncClient | None = None) -> list[LoadedModel]:
         """The models in memory, or on their way into it."""
-        answer = await self._asked(client, "GET", "/api/ps")
-        found = answer.get("models")
-        return [_loaded(model) for model in (found if isinstance(found, list) else []) if isinstance(model, dict)]
+        return [_loaded(model) for model in _objects(await self._asked(client, "GET", "/api/ps"))]
 
     async def unload(self, model: str) -> None:
         """Ask that a model leave the memory; one that is not in it is no error."""
@@ -199,15 +195,17 @@ class OllamaModels:
 
         return meaning
 
-    async def _listed(self, client: AsyncClient, listed: ListResponse.Model) -> ModelDetails:
-        """Asked once for each digest. A server that cannot tell does not hide its other models."""
-        digest, family = listed.digest or "", (listed.details and listed.details.family) or ""
+    async def _listed(self, client: AsyncClient, listed: Mapping[str, Any]) -> ModelDetails:
+        """Asked once for each digest. A server that cannot tell does not hide its other models, and none of them
+        passes for one of this machine that is not."""
+        name = _name(listed)
+        digest = str(listed.get("digest") or name)
         if digest not in self._by_digest:
             try:
-                shown = await self._api.json(client, "POST", "/api/show", {"model": listed.model})
+                shown = await self._api.json(client, "POST", "/api/show", {"model": name})
             except EngineError:
-                return ModelDetails(family)
-            self._by_digest[digest] = _details(shown, family)
+                return _details(listed, name)
+            self._by_digest[digest] = _details({**listed, **shown}, name)
         return self._by_digest[digest]
 
 
@@ -216,18 +214,32 @@ class _Missing(EngineError):
         super().__init__("engine_model_missing", model=model)
 
 
-def _details(shown: Mapping[str, Any], family: str = "") -> ModelDetails:
+def _objects(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The models of a list."""
+    found = answer.get("models")
+    return [model for model in (found if isinstance(found, list) else []) if isinstance(model, dict)]
+
+
+def _name(model: Mapping[str, Any]) -> str:
+    return str(model.get("model") or model.get("name") or "")
+
+
+def _number(model: Mapping[str, Any], key: str) -> int:
+    value = model.get(key)
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _details(shown: Mapping[str, Any], name: str) -> ModelDetails:
     about = shown.get("details")
     about = about if isinstance(about, dict) else {}
     facts = shown.get("model_info")
     facts = facts if isinstance(facts, dict) else {}
-    context = facts.get(f"{facts.get('general.architecture')}.context_length")
     capabilities = shown.get("capabilities")
     return ModelDetails(
-        family=str(about.get("family") or family),
+        family=str(about.get("family") or ""),
         capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else None,
-        remote=bool(shown.get("remote_host")),
-        context_tokens=int(context) if isinstance(context, int | float) else 0,
+        remote=bool(shown.get("remote_host")) or is_cloud_name(name),
+        context_tokens=_number(facts, f"{facts.get('general.architecture')}.context_length"),
         parameters=str(about.get("parameter_size") or ""),
         quantization=str(about.get("quantization_level") or ""),
         levels=_levels(shown.get("thinking")),
@@ -245,15 +257,11 @@ def _levels(thinking: object) -> tuple[str, ...] | None:
 
 
 def _loaded(model: Mapping[str, Any]) -> LoadedModel:
-    def number(key: str) -> int:
-        value = model.get(key)
-        return int(value) if isinstance(value, int | float) else 0
-
     expires = 0.0
     with contextlib.suppress(ValueError, OverflowError, OSError):
         # Go writes nanoseconds, of which Python reads six digits.
         expires = datetime.fromisoformat(str(model.get("expires_at") or "")).timestamp()
-    return LoadedModel(str(model.get("model") or model.get("name") or ""), number("size"), number("size_vram"),
-                       number("context_length"), expires,
+    return LoadedModel(_name(model), _number(model, "size"), _number(model, "size_vram"),
+                       _number(model, "context_length"), expires,
                        # Until a model is in memory its context is said to be 0; old servers say nothing of it.
                        loading=model.get("context_length") == 0)

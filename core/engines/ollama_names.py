@@ -18,6 +18,12 @@ def full_name(model: str) -> str:
     return model if ":" in model.rsplit("/", 1)[-1] else f"{model}:latest"
 
 
+def is_cloud_name(model: str) -> bool:
+    """Whether Ollama runs the model on its own machines: `glm-4.6:cloud`, `gpt-oss:120b-cloud`."""
+    tag = full_name(model).rpartition(":")[2]
+    return tag == "cloud" or tag.endswith("-cloud")
+
+
 def checked_name(written: str) -> str:
     """The model that `written` names: a name, `ollama pull NAME`, or the address of a model's page at ollama.com
     or huggingface.co. Raises EngineError `pull_bad_name`."""

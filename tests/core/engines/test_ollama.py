@@ -17,6 +17,7 @@ from core.engines.hosts import dial_url, is_loopback
 from core.engines.ollama import OllamaEngine
 from core.errors import EngineError
 from core.settings import Settings
+from tests.ollama_chat import Behaviour
 from tests.ollama_server import OllamaServer
 from ui.i18n import explain
 
@@ -215,6 +216,13 @@ def test_models_that_only_embed_are_left_out() -> None:
         ("llama3.2:1b", False), ("old-chat", False), ("big:cloud", True),
     ]  # fmt: skip
     assert (found[0].size_bytes, found[0].family) == (42, "llama")
+
+
+def test_a_model_of_the_cloud_passes_for_none_of_this_machine_though_the_server_tells_little() -> None:
+    models: dict[str, dict[str, Any]] = {"mine": {}, "kimi-k2:1t-cloud": {}, "other": {"remote_host": "https://ollama.com"}}
+    with OllamaServer(models=models, behaviour=Behaviour(old=True)) as server:
+        found = asyncio.run(OllamaEngine(SETTINGS, server.url).models())
+    assert {model.name: model.remote for model in found} == {"mine": False, "kimi-k2:1t-cloud": True, "other": True}
 
 
 def test_what_a_model_can_do_is_asked_once(server: OllamaServer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.engines.ollama_names import checked_name, full_name
+from core.engines.ollama_names import checked_name, full_name, is_cloud_name
 from core.errors import EngineError
 
 
@@ -12,6 +12,11 @@ def test_a_name_without_a_tag_means_latest() -> None:
     assert full_name("llama3.2") == "llama3.2:latest"
     assert full_name("llama3.2:1b") == "llama3.2:1b"
     assert full_name("host:5000/team/model") == "host:5000/team/model:latest"
+
+
+def test_a_model_of_the_cloud_is_known_by_its_tag() -> None:
+    assert all(map(is_cloud_name, ("glm-4.6:cloud", "gpt-oss:120b-cloud")))
+    assert not any(map(is_cloud_name, ("cloud", "my-cloud", "cloud:1b", "host:5000/cloud/model")))
 
 
 @pytest.mark.parametrize(("written", "name"), [
