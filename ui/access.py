@@ -48,9 +48,11 @@ def host_name(address: str) -> str:
     if ip_address(address):
         return address.lower()
     try:
-        return (urlsplit(address if "://" in address else f"//{address}").hostname or "").rstrip(".")
+        parts = urlsplit(address if "://" in address else f"//{address}")
+        _ = parts.port  # raises for one that is none
     except ValueError:
         return ""
+    return "" if "@" in parts.netloc else (parts.hostname or "").rstrip(".")
 
 
 def is_loopback(host: str) -> bool:
@@ -72,7 +74,8 @@ class AccessPolicy:
     """What the guard lets through. Hosts may be added while the page runs (the share link is known late).
 
     `max_body_bytes` limits one upload request, which may carry many files: leave room for several of the
-    largest. `data_dir` is the folder the health answer vouches for.
+    largest. `data_dir` is the folder the health answer vouches for. An empty `bound_host` is no name of this machine:
+    only allowed hosts are let in.
     """
 
     def __init__(
@@ -96,7 +99,9 @@ class AccessPolicy:
     def is_local(self, header: str) -> bool:
         """Whether a Host header names this machine itself, rather than a public name for it."""
         name = host_name(header)
-        if name in LOOPBACK_NAMES or (name and name == self._bound):
+        if not self._bound or not name:
+            return False
+        if name in LOOPBACK_NAMES or name == self._bound:
             return True
         return self._bound in WILDCARD_HOSTS and name in own_names()
 

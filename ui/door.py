@@ -75,7 +75,7 @@ class Door:
         in_guests = path == GUEST_PATH or path.startswith(f"{GUEST_PATH}/")
         if visitor.role is Role.OWNER:
             await (see_other("/") if in_guests else self._app)(scope, receive, send)
-        elif path in ("/", GUEST_PATH):
+        elif path in ("/", GUEST_PATH) and scope["method"] in ("GET", "HEAD"):
             await see_other(f"{GUEST_PATH}/")(scope, receive, send)
         elif not in_guests:
             await denied(Headers(scope=scope))(scope, receive, send)
