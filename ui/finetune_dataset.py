@@ -77,8 +77,6 @@ class DatasetEvents:
 
     async def take_again(self, draft: Draft, language: str) -> list[Any]:
         """The examples of an earlier run, or those chosen last."""
-        if not draft.path:
-            return self.clear()
         return await self._take(Path(draft.path), draft.name, language, draft.mapping, skip_bad=draft.skip_bad)
 
     def clear(self, told: str = "") -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.finetune.comparing import Comparison
 from core.finetune.run import Run
-from ui.finetune_words import figure, setting_title, setting_value
+from ui.finetune_words import loss_text, setting_title, setting_value, verdict_of, verdict_text
 from ui.i18n import plural, translate
 
 _KINDS = {"helped": "done", "no_change": "warn", "worse": "error", "not_measured": ""}
@@ -22,29 +22,14 @@ def result(language: str, run: Run) -> str:
     told = run.result
     if run.state != "finished" or not told:
         return ""
-    verdict = str(told.get("verdict"))
-    verdict = verdict if verdict in _KINDS else "not_measured"
-    base, tuned = told.get("base_loss"), told.get("tuned_loss")
-    values = {"base": _loss(language, base), "tuned": _loss(language, tuned), "percent": _change(base, tuned)}
-    words = translate(language, f"finetune.verdict_{verdict}", **values)
+    base, tuned, words = told.get("base_loss"), told.get("tuned_loss"), escape(verdict_text(language, told))
     rows = plural(language, "finetune.measured_on", int(told.get("rows") or 0)) if told.get("held_out") else ""
     bars = _bars(language, base, tuned) if told.get("held_out") else ""
     samples = _samples(language, [one for one in told.get("samples") or () if isinstance(one, dict)])
     return (f'<section class="result" aria-label="{escape(translate(language, "finetune.result_title"), quote=True)}">'
             f'<h3>{escape(translate(language, "finetune.result_title"))}</h3>'
-            f'<div class="notice {_KINDS[verdict]}" role="status">{escape(words)}</div>{bars}'
+            f'<div class="notice {_KINDS[verdict_of(told)]}" role="status">{words}</div>{bars}'
             f'<p class="hint">{escape(rows)}</p>{samples}</section>')
-
-
-def _loss(language: str, value: object) -> str:
-    return figure(language, float(value)) if isinstance(value, int | float) else "—"
-
-
-def _change(base: object, tuned: object) -> str:
-    """How much smaller the loss is, in percent of the base's."""
-    if not isinstance(base, int | float) or not isinstance(tuned, int | float) or not base:
-        return "—"
-    return f"{abs(100 * (base - tuned) / base):.0f}"
 
 
 def _bars(language: str, base: object, tuned: object) -> str:
@@ -53,7 +38,7 @@ def _bars(language: str, base: object, tuned: object) -> str:
     most = max(base, tuned) or 1.0
     return '<div class="loss-bars">' + "".join(
         f'<span>{escape(translate(language, f"finetune.{name}"))}</span>'
-        f'<i class="{name}" style="width:{max(1.0, 100 * value / most):.1f}%"></i><b>{_loss(language, value)}</b>'
+        f'<i class="{name}" style="width:{max(1.0, 100 * value / most):.1f}%"></i><b>{loss_text(language, value)}</b>'
         for name, value in (("base", base), ("tuned", tuned))) + "</div>"
 
 
@@ -107,10 +92,10 @@ def differences(language: str, comparison: Comparison) -> str:
 
 
 def _figures(language: str, first: Run, second: Run) -> Sequence[tuple[str, str, str]]:
-    rows = [(translate(language, "finetune.loss_column"), _loss(language, first.final_loss),
-             _loss(language, second.final_loss))]
+    rows = [(translate(language, "finetune.loss_column"), loss_text(language, first.final_loss),
+             loss_text(language, second.final_loss))]
     tuned = [run.result.get("tuned_loss") if run.result.get("held_out") else None for run in (first, second)]
     if any(value is not None for value in tuned):
         held_out = f"{rows[0][0]} ({translate(language, 'finetune.eval_loss')})"
-        rows.append((held_out, _loss(language, tuned[0]), _loss(language, tuned[1])))
+        rows.append((held_out, loss_text(language, tuned[0]), loss_text(language, tuned[1])))
     return rows

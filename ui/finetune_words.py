@@ -1,18 +1,43 @@
-"""Figures of the Fine-tune tab in words: losses, durations, dates, settings."""
+"""Figures of the Fine-tune tab in words: losses, durations, dates, settings, whether a run helped."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
 from core.finetune.config import TrainConfig
 from ui.i18n import translate
+
+VERDICTS = ("helped", "no_change", "worse", "not_measured")
 
 
 def figure(language: str, value: float, digits: int = 3) -> str:
     """A number with its decimals: 1,250 in Spanish, 1.250 in English."""
     text = f"{value:.{digits}f}"
     return text.replace(".", ",") if language == "es" else text
+
+
+def loss_text(language: str, value: object) -> str:
+    """A loss, or a dash where none is known."""
+    return figure(language, float(value)) if isinstance(value, int | float) else "—"
+
+
+def verdict_of(result: Mapping[str, Any]) -> str:
+    """One of VERDICTS."""
+    told = str(result.get("verdict"))
+    return told if told in VERDICTS else "not_measured"
+
+
+def verdict_text(language: str, result: Mapping[str, Any]) -> str:
+    """Whether a run helped, in a sentence with its figures. `result` is that of `Run`."""
+    base, tuned = result.get("base_loss"), result.get("tuned_loss")
+    percent = "—"
+    if isinstance(base, int | float) and isinstance(tuned, int | float) and base:
+        percent = f"{abs(100 * (base - tuned) / base):.0f}"
+    return translate(language, f"finetune.verdict_{verdict_of(result)}", base=loss_text(language, base),
+                     tuned=loss_text(language, tuned), percent=percent)
 
 
 def count(language: str, value: int) -> str:

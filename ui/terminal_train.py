@@ -25,6 +25,7 @@ from core.finetune.run import Run
 from core.finetune.runs import Runs
 from core.processes import python_module
 from core.settings import Settings
+from ui.finetune_words import verdict_of, verdict_text
 from ui.i18n import explain, plural, translate
 
 _POLL_SECONDS = 0.5
@@ -211,9 +212,9 @@ class Screen:
             if run.resumable:
                 print(translate(self.language, "terminal.train_resume", name=run.name), file=sys.stderr)
             return 1
-        base, tuned = run.result.get("base_loss"), run.result.get("tuned_loss")
-        if base is not None and tuned is not None and run.result.get("held_out"):
-            self.say("terminal.train_result", base=f"{base:.4f}", tuned=f"{tuned:.4f}", rows=run.result.get("rows", 0))
+        if verdict_of(run.result) != "not_measured" and not self.as_json:
+            print(verdict_text(self.language, run.result),
+                  plural(self.language, "finetune.measured_on", run.result.get("rows", 0)))
         if run.adapter is not None:
             self.say("terminal.train_done", adapter=run.adapter)
         if run.state == "stopped":

@@ -16,8 +16,9 @@ from core.finetune import dataset
 from core.processes import python_module
 from tests.running_app import APP, environment, run_app
 from tests.tiny_model import make_tiny_model
-from ui.i18n import translate
-from ui.terminal_train import ACCELERATE
+from tests.ui.made_runs import run
+from ui.i18n import plural, translate
+from ui.terminal_train import ACCELERATE, Screen
 
 SAMPLE = Path(dataset.__file__).parent / "samples" / "taller_es.jsonl"
 PATIENCE_SECONDS = 120.0
@@ -157,3 +158,11 @@ def test_the_config_file_of_accelerate_is_one_it_reads() -> None:
 
     config = load_config_from_file(str(ACCELERATE))
     assert (config.distributed_type, config.num_processes) == ("MULTI_GPU", 2)
+
+
+@pytest.mark.parametrize("verdict", ["helped", "no_change", "worse"])
+def test_the_terminal_says_whether_a_run_helped(verdict: str, capsys: pytest.CaptureFixture[str]) -> None:
+    result = {"verdict": verdict, "base_loss": 2.0, "tuned_loss": 1.5, "rows": 6, "held_out": True}
+    assert Screen("en", as_json=False).ended(run("finished", result=result)) == 0
+    told = translate("en", f"finetune.verdict_{verdict}", base="2.000", tuned="1.500", percent="25")
+    assert capsys.readouterr().out == f"{told} {plural('en', 'finetune.measured_on', 6)}\n"
