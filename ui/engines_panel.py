@@ -163,7 +163,9 @@ class EngineEvents:
         except Exception:
             _log.exception("A server could not be saved")
             return [notices_html(error_notice(language, AppError("unexpected"))), gr.skip(), gr.skip()]
-        return [notices_html(Notice(plural(language, "engines.server_saved", len(models)), "done")), server.url, ""]
+        said = (Notice(plural(language, "engines.server_saved", len(models)), "done") if models
+                else Notice(translate(language, "engines.server_saved_none")))
+        return [notices_html(said), server.url, ""]
 
     def forget(self, request: gr.Request) -> list[Any]:
         """Forget the server and its key."""

@@ -110,6 +110,13 @@ def test_a_saved_key_never_goes_to_another_server(engines: Engines, events: Engi
     assert saved(engines).openai_key == ""
 
 
+def test_a_server_without_a_model_is_saved_and_says_so(engines: Engines, events: EngineEvents) -> None:
+    with OpenAIServer([{"id": "text-embedding-nomic"}]) as server:
+        notice, url, _ = asyncio.run(events.save(server.url, "", False, ENGLISH))
+    assert "no model for conversations yet" in notice
+    assert saved(engines).openai_url == url == f"{server.url}/v1"
+
+
 @pytest.mark.parametrize("url", ["", "ftp://x", "http://me:password@host"])
 def test_what_is_no_server_is_told_and_not_saved(engines: Engines, events: EngineEvents, url: str) -> None:
     notice, *_ = asyncio.run(events.save(url, "", False, ENGLISH))
