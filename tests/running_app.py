@@ -33,6 +33,15 @@ made, changes = app.settings_of, json.loads(sys.argv[1])
 app.settings_of = lambda options: dataclasses.replace(made(options), **changes)
 sys.exit(app.main(sys.argv[2:]))
 """
+# The program with a tunnel that leads no further than this machine, where browsers look for names below `localhost`.
+WITH_FAKE_TUNNEL = f"""
+import sys
+sys.path.insert(0, {str(APP.parent)!r})
+import app, ui.house
+tunnel = [sys.executable, {str(APP.parent / "tests" / "fake_tunnel.py")!r}, "share.localhost"]
+ui.house.gradio_command = lambda data_dir: lambda port: [*tunnel, str(port)]
+sys.exit(app.main(sys.argv[1:]))
+"""
 NO_OLLAMA = "http://127.0.0.1:9"  # the discard port: nothing answers there
 START_SECONDS = 180.0  # gradio alone takes 3 to 6 s to import; on a busy machine ten times that
 
@@ -72,14 +81,17 @@ class RunningApp:
     """A page that is served as long as the context lasts."""
 
     def __init__(self, folder: Path, *, ollama_url: str = NO_OLLAMA, port: int = 0, language: str = "en_US.UTF-8",
-                 options: tuple[str, ...] = (), settings: Mapping[str, float] | None = None) -> None:
+                 options: tuple[str, ...] = (), settings: Mapping[str, float] | None = None,
+                 program: str = "") -> None:
         self.folder = folder
         self.docs, self.data = folder / "docs", folder / "data"
         self.port = port or free_port()
-        self.url = ""
+        self.url, self.ollama_url = "", ollama_url
         self._environment = environment(ollama_url, language)
         self._options = options
-        self._program = ["-c", WITH_SETTINGS, json.dumps(dict(settings))] if settings else [str(APP)]
+        self._program = ["-c", program] if program else [str(APP)]
+        if settings:
+            self._program = ["-c", WITH_SETTINGS, json.dumps(dict(settings))]
 
     def __enter__(self) -> RunningApp:
         command = [sys.executable, *self._program, "--no-browser", "--port", str(self.port), "--docs", str(self.docs),

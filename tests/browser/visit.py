@@ -110,7 +110,7 @@ class Visit:
         asked = self.page.locator("#messages .user.message")
         before = asked.count()
         self.submit(question)
-        expect(asked).to_have_count(before + 1)
+        expect(asked).to_have_count(before + 1, timeout=SLOW_MS)
 
     def submit(self, question: str) -> None:
         self.question.fill(question)
