@@ -62,6 +62,18 @@ def is_loopback(host: str) -> bool:
     return name == "localhost" or (address is not None and address.is_loopback)
 
 
+def near_address(host: str) -> str:
+    """How others on the local network reach what listens on `host`; empty when they cannot, or there is no network."""
+    if is_loopback(host):
+        return ""
+    if host_name(host) not in WILDCARD_HOSTS:
+        return host_name(host)
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing: it tells which address leads out
+        return str(probe.getsockname()[0])
+    return ""
+
+
 def own_names() -> set[str]:
     """This machine's addresses and names, as they are now (a laptop changes networks)."""
     names = {socket.gethostname().lower(), f"{socket.gethostname().lower()}.local"}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.settings import Settings
-from ui.access import AccessPolicy, RequestGuard
+from ui.access import AccessPolicy, RequestGuard, near_address
 from ui.door import GUEST_PATH, Door
 from ui.first_script import FirstScript
 from ui.guest_requests import GuestRequests
@@ -44,14 +44,16 @@ class House:
         self._visitors, self._requests = Visitors(), GuestRequests()
         self._listening = Listening()
         self._app: FastAPI | None = None
+        self._port = 0
         self.sharing = Sharing(settings.data_dir, self._visitors, listen=self._listen_to_guests,
                                admit=self._guests_policy.allow, command=gradio_command(settings.data_dir),
+                               near=self._near_url,
                                owner_password=owner_password)
 
     @contextlib.contextmanager
     def opened(self, workshop: Workshop, port: int) -> Iterator[None]:
         """The page, served on `port`."""
-        self._app = pages(workshop)
+        self._app, self._port = pages(workshop), port
         with self._listening:
             listener = self._listening.listen(self._guarded(self._policy, self._trusting), self._host, port,
                                               lifespan=True)
@@ -59,6 +61,11 @@ class House:
                 yield
             finally:
                 listener.close()
+
+    def _near_url(self) -> str:
+        """The page's address on the local network; empty where it is this machine's alone."""
+        name = "" if self._trusting else near_address(self._host)
+        return (f"http://[{name}]:{self._port}" if ":" in name else f"http://{name}:{self._port}") if name else ""
 
     def _listen_to_guests(self) -> Listener:
         return self._listening.listen(self._guarded(self._guests_policy, False), "127.0.0.1", 0, lifespan=False,

@@ -35,14 +35,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ShareStatus:
-    """`url` and `password` are empty unless it is on; `ends_at` in seconds since 1970; `error` is why it ended by
-    itself, a code and its values."""
+    """`url` is the public address, or `near_url` where only the local network could be had; both and `password` are
+    empty unless it is on. `ends_at` in seconds since 1970; `error` is why it ended by itself, a code and its values."""
 
     state: Literal["off", "starting", "on"] = "off"
     url: str = ""
     password: str = ""
     ends_at: float = 0.0
     error: tuple[str, dict[str, Any]] | None = None
+    near_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,15 @@ class Listening(Protocol):
 
 
 class Sharing:
-    """`listen` opens the guests' address, which then answers to the names `admit` is told. Thread-safe; a thread of its
-    own ends a share in time. `pause_seconds` lie between any two tries of a password."""
+    """`listen` opens the guests' address, which then answers to the names `admit` is told; `near` is the page's own
+    address on the local network, empty where it has none. `pause_seconds` lie between any two tries of a password.
+    Thread-safe; a thread of its own ends a share in time."""
 
     def __init__(self, data_dir: Path, visitors: Visitors, *, listen: Callable[[], Listening],
-                 admit: Callable[[str], None], command: Command, owner_password: str = "",
-                 pause_seconds: float = 2.0) -> None:
+                 admit: Callable[[str], None], command: Command, near: Callable[[], str] = str,
+                 owner_password: str = "", pause_seconds: float = 2.0) -> None:
         self._folder, self._visitors = data_dir, visitors
-        self._listen, self._admit, self._command = listen, admit, command
+        self._listen, self._admit, self._command, self._near = listen, admit, command, near
         self._passwords = {OWNER: owner_password} if owner_password else {}
         self._login = Login(self._passwords, pause_seconds=pause_seconds)
         self._lock = threading.RLock()
@@ -168,35 +170,48 @@ class Sharing:
             self._forbidden = wanted
 
     def _open(self, share: int, seconds: float) -> None:
-        """Listen for guests, and have the tunnel lead there."""
+        """Open a way in, and let guests come."""
+        listener, tunnel = self._dig(share)
+        with self._lock:
+            if not self._is_starting(share):  # stopped at the last moment
+                _close(tunnel, listener)
+                raise AppError("share_cancelled")
+            if tunnel is not None:
+                self._admit(tunnel.url)
+            self._tunnel, self._listener = tunnel, listener
+            self._passwords[GUEST_NAMES[0]] = password = generate_password()
+            self._asked.clear()
+            self._guests = 0
+            near = self._near()
+            self._status = ShareStatus("on", tunnel.url if tunnel is not None else near, password,
+                                       time.time() + seconds, near_url=near)
+        threading.Thread(target=self._watch, args=(share, tunnel), name="sharing", daemon=True).start()
+
+    def _dig(self, share: int) -> tuple[Listening | None, Tunnel | None]:
+        """The guests' address and the tunnel that leads there; none where guests can come over the local network and a
+        tunnel cannot be had."""
         listener = self._listen()
         try:
-            tunnel = open_tunnel(self._command(listener.port), self._folder / "logs" / "tunnel.log",
-                                 lambda: self._is_starting(share))
-            with self._lock:
-                if not self._is_starting(share):  # stopped at the last moment
-                    tunnel.close()
-                    raise AppError("share_cancelled")
-                self._admit(tunnel.url)
-                self._tunnel, self._listener = tunnel, listener
-                self._passwords[GUEST_NAMES[0]] = password = generate_password()
-                self._asked.clear()
-                self._guests = 0
-                self._status = ShareStatus("on", tunnel.url, password, time.time() + seconds)
+            return listener, open_tunnel(self._command(listener.port), self._folder / "logs" / "tunnel.log",
+                                         lambda: self._is_starting(share))
+        except AppError as error:
+            listener.close()
+            if error.code == "share_cancelled" or not self._near():
+                raise
+            return None, None
         except BaseException:
             listener.close()
             raise
-        threading.Thread(target=self._watch, args=(share, tunnel), name="sharing", daemon=True).start()
 
     def _is_starting(self, share: int) -> bool:
         return self._share == share and self._status.state == "starting"
 
-    def _watch(self, share: int, tunnel: Tunnel) -> None:
+    def _watch(self, share: int, tunnel: Tunnel | None) -> None:
         """End the share when its time is over, by the clock on the wall, or its tunnel is gone."""
         while self._share == share and self._status.state == "on":
             if time.time() >= self._status.ends_at:
                 self._end(share, AppError("share_over"))
-            elif not tunnel.alive:
+            elif tunnel is not None and not tunnel.alive:
                 self._end(share, AppError("share_lost"))
             time.sleep(_LOOK_SECONDS)
 
@@ -210,9 +225,7 @@ class Sharing:
             tunnel, listener = self._tunnel, self._listener
             self._tunnel = self._listener = None
             self._visitors.end(self._visitors.of_role(Role.GUEST))
-        for part in (tunnel, listener):
-            if part is not None:
-                part.close()
+        _close(tunnel, listener)
 
     @property
     def _file(self) -> Path:
@@ -228,3 +241,9 @@ class Sharing:
         except (OSError, ValueError, LookupError, TypeError):
             _log.warning("What guests may see could not be read", exc_info=True)
             return None
+
+
+def _close(*parts: Tunnel | Listening | None) -> None:
+    for part in parts:
+        if part is not None:
+            part.close()

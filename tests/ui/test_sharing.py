@@ -41,13 +41,13 @@ class Address:
 class Share:
     """A Sharing over a fake tunnel, and what it told others."""
 
-    def __init__(self, folder: Path, name: str = NAME, owner_password: str = "") -> None:
+    def __init__(self, folder: Path, name: str = NAME, owner_password: str = "", near: str = "") -> None:
         self.pid_file = folder / "tunnel.pid"
         self.addresses: list[Address] = []
         self.admitted: list[str] = []
         self.visitors = Visitors()
         self.sharing = Sharing(folder, self.visitors, listen=self._listen, admit=self.admitted.append,
-                               command=fake(name, self.pid_file), owner_password=owner_password,
+                               command=fake(name, self.pid_file), owner_password=owner_password, near=lambda: near,
                                pause_seconds=0.01)
 
     def _listen(self) -> Address:
@@ -79,8 +79,8 @@ Open = Callable[..., Share]
 def share(tmp_path: Path) -> Iterator[Open]:
     opened: list[Share] = []
 
-    def open_one(name: str = NAME, owner_password: str = "") -> Share:
-        opened.append(Share(tmp_path, name, owner_password))
+    def open_one(name: str = NAME, owner_password: str = "", near: str = "") -> Share:
+        opened.append(Share(tmp_path, name, owner_password, near))
         return opened[-1]
     yield open_one
     for one in opened:
@@ -157,6 +157,16 @@ def test_a_tunnel_that_does_not_open_is_said_and_leaves_nothing(
         one.sharing.start_now(15)
     assert one.sharing.status.error == ("share_blocked", {})
     assert not one.addresses[0].open and not alive(one.pid)
+
+
+def test_over_the_local_network_guests_can_come_without_a_tunnel(share: Open) -> None:
+    one = share("refused", owner_password="a long password", near="http://192.0.2.7:7860")
+    one.sharing.start_now(15)
+    status = one.sharing.status
+    assert (status.state, status.url, status.near_url) == ("on", "http://192.0.2.7:7860", "http://192.0.2.7:7860")
+    assert one.enter("guest", status.password) is not None and not one.addresses[0].open
+    one.sharing.close()
+    assert one.enter("guest", status.password) is None
 
 
 def test_a_start_can_be_stopped_before_the_link_stands(share: Open) -> None:

@@ -62,3 +62,9 @@ def test_only_engines_that_can_be_kept_busy_have_a_queue() -> None:
     queues = Queues()
     assert queues.of("passages") is None
     assert queues.of("ollama") is queues.of("ollama") is not None
+
+
+def test_guests_wait_behind_everyone_else() -> None:
+    queue = FairQueue(1)
+    guests = [queue.place(name, behind=True) for name in "gh"]
+    assert "".join(order_of(queue, [queue.place("a"), *guests, queue.place("a"), queue.place("b")])) == "abagh"
