@@ -73,6 +73,12 @@ def test_every_verdict_before_the_start_has_its_numbers(language: str, kind: str
     assert kind == "unknown" or ("2,4 GB" if language == "es" else "2.4 GB") in html
 
 
+def test_offline_it_is_said_why_nothing_is_known() -> None:
+    unknown = verdict("en", estimate("unknown", need=None), TrainConfig(model="m"), 60, offline=True)
+    assert "without a connection" in unknown
+    assert "without a connection" not in verdict("en", estimate("fits"), TrainConfig(model="m"), 60, offline=True)
+
+
 def test_tight_offers_the_smaller_batch_and_too_large_another_model() -> None:
     smaller = replace(TrainConfig(model="m"), batch_size=1, gradient_accumulation=4)
     assert offers_of(estimate("tight", config=smaller), TrainConfig(model="m"))[0].settings == {

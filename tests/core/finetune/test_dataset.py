@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import statistics
+import time
 from pathlib import Path
 
 import pytest
@@ -299,3 +302,24 @@ def test_rows_with_names_of_megabytes_or_without_number_fill_no_memory(tmp_path:
     assert (report.examples, report.bad_rows) == (41, 1)
     assert len(report.columns) <= 2 * dataset.MAX_COLUMNS_KEPT and max(map(len, report.columns)) <= 100
     assert kept < 10_000_000
+
+
+def test_a_page_answers_while_a_large_file_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "large.jsonl"
+    row = json.dumps({"instruction": "pregunta " * 15, "output": "respuesta " * 15}) + "\n"
+    path.write_text(row * 50_000, encoding="utf-8")
+
+    async def lags() -> list[float]:
+        """How late an event loop comes, in seconds, while a thread beside it checks the file."""
+        checking = asyncio.create_task(asyncio.to_thread(check_dataset, path, write_to=tmp_path / "good.jsonl"))
+        found = []
+        while not checking.done():
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            found.append(time.monotonic() - before - 0.01)
+        assert (await checking).examples == 50_000
+        return found
+
+    found = asyncio.run(lags())
+    assert len(found) > 10
+    assert statistics.median(found) < 0.1

@@ -28,7 +28,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
+def one_order() -> Iterator[None]:
     """Sums in the same order each time: the losses can be compared to the last bit."""
     import torch
 
