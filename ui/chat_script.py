@@ -6,6 +6,8 @@ as happens when the reader comes back to the tab.
 
 from __future__ import annotations
 
+from ui.rename_script import RENAME
+
 # Panels that open over the page, one at a time: body[data-drawer] names the open one. Keys for the whole page.
 PAGE = """
 const $ = (selector) => document.querySelector(selector);
@@ -46,6 +48,11 @@ const onClick = (event) => {
     return;
   }
   if (event.target.closest('.drawer-close')) return void closeDrawer();
+  if (event.target.closest('#new-conversation')) {
+    closeDrawer();
+    if (!narrow()) $('#question textarea')?.focus();
+    return;
+  }
   const open = document.body.dataset.drawer;
   const within = `${panels[open]}, .options, [role=listbox]`;
   if (open && event.target.isConnected && !event.target.closest(within)) closeDrawer();
@@ -231,37 +238,12 @@ element.addEventListener('keydown', (event) => {
 
 # The list of conversations: 'select' for what leaves the open one, so that its running answer ends; 'click' for the
 # rest; a click event with `act`.
-LIST = """
+LIST = RENAME + """
 const act = (row, name, value = '') => {
   const current = row?.hasAttribute('data-current');
   const leaves = name === 'open' || (name === 'delete' && current);
   const id = row?.dataset.id ?? element.querySelector('[data-undo]')?.dataset.undo ?? '';
   trigger(leaves ? 'select' : 'click', {act: name, id, value});
-};
-const rename = (row) => {
-  const button = row.querySelector('.open');
-  const field = document.createElement('input');
-  field.value = button.textContent;
-  field.className = 'rename';
-  field.setAttribute('aria-label', row.querySelector('[data-act=rename]').textContent);
-  let over = false;
-  const end = (keep) => {
-    if (over) return;
-    over = true;
-    const title = field.value.trim();
-    field.replaceWith(button);
-    if (keep && title !== button.textContent) act(row, 'rename', title);
-    button.focus();
-  };
-  field.addEventListener('keydown', (event) => {
-    event.stopPropagation();
-    if (event.key === 'Enter') end(true);
-    if (event.key === 'Escape') end(false);
-  });
-  field.addEventListener('blur', () => end(true));
-  button.replaceWith(field);
-  field.focus();
-  field.select();
 };
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-act]');
@@ -269,7 +251,7 @@ element.addEventListener('click', (event) => {
   const row = button.closest('[data-id]');
   const menu = button.closest('details');
   if (menu) menu.open = false;
-  if (button.dataset.act === 'rename') return rename(row);
+  if (button.dataset.act === 'rename') return rename(row, (name) => act(row, 'rename', name));
   act(row, button.dataset.act);
   if (button.dataset.act === 'open' && window.taller?.narrow()) window.taller.closeDrawer();
 });

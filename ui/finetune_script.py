@@ -6,6 +6,8 @@ Each text is the `js_on_load` of one HTML block.
 
 from __future__ import annotations
 
+from ui.rename_script import RENAME
+
 # Follows the end of the log as it grows, unless the reader has scrolled up.
 FOLLOW = """
 let following = true;
@@ -82,41 +84,15 @@ watch('value', show);
 """
 
 # The list of runs: each button says what it does; a name is changed in its place.
-RUNS = """
+RUNS = RENAME + """
 const act = (row, name, value = '') => trigger('click', {act: name, name: row?.dataset.name ?? '', value});
-const rename = (row) => {
-  const button = row.querySelector('.open');
-  const field = document.createElement('input');
-  field.value = button.textContent;
-  field.className = 'rename';
-  field.maxLength = 100;
-  field.setAttribute('aria-label', row.querySelector('[data-act=rename]').textContent);
-  let over = false;
-  const end = (keep) => {
-    if (over) return;
-    over = true;
-    const title = field.value.trim();
-    field.replaceWith(button);
-    if (keep && title !== button.textContent) act(row, 'rename', title);
-    button.focus();
-  };
-  field.addEventListener('keydown', (event) => {
-    event.stopPropagation();
-    if (event.key === 'Enter') end(true);
-    if (event.key === 'Escape') end(false);
-  });
-  field.addEventListener('blur', () => end(true));
-  button.replaceWith(field);
-  field.focus();
-  field.select();
-};
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-act]');
   if (!button) return;
   const row = button.closest('[data-name]');
   const menu = button.closest('details');
   if (menu) menu.open = false;
-  if (button.dataset.act === 'rename') return rename(row);
+  if (button.dataset.act === 'rename') return rename(row, (name) => act(row, 'rename', name));
   if (button.dataset.act === 'again') {
     trigger('select', {name: row.dataset.name});
     document.querySelector('#new-run')?.scrollIntoView({behavior: 'smooth', block: 'start'});
