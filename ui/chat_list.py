@@ -67,6 +67,7 @@ class ConversationList:
 
     async def html(self, language: str, owner: str, session: Session, query: str = "", undo: str = "") -> str:
         found = await asyncio.to_thread(self._conversations.list, query, owner, LISTED)
+        session.listed = [(summary.id, summary.title) for summary in found]
         return conversation_list(language, found, session.conversation_id, query, undo)
 
     async def _export(self, language: str, conversation_id: str, title: str, kind: str) -> str:

@@ -29,6 +29,8 @@ class Session:
     shown: int = MESSAGES_SHOWN
     active: Turn | None = None
     fleeting: set[str] = field(default_factory=set)
+    revision: int = -1  # of all conversations, when this window last looked what others did
+    listed: list[tuple[str, str]] = field(default_factory=list)  # ids and titles, as the window lists them
     _drawn: dict[tuple[str, int], list[Message]] = field(default_factory=dict)
 
     def open(self, conversation: Conversation) -> None:
@@ -52,6 +54,7 @@ class Session:
         """A new turn, kept at once; the conversation begins with it when it is the first."""
         if not self.conversation_id:
             self.conversation_id = conversations.create(self.options, owner)
+        conversations.restore(self.conversation_id)  # another window may have deleted it
         self.turns = [turn for turn in self.turns if turn.error is None or turn.id not in self.fleeting]
         turn = Turn(question)
         self.turns.append(turn)
@@ -82,6 +85,14 @@ class Session:
         del self.turns[index:]
         self.active = None
         return question
+
+    def catch_up(self, turns: list[Turn]) -> bool:
+        """Show the turns as they are kept, unless an answer is being written here; whether that changes anything."""
+        mine = [turn for turn in self.turns if turn.id not in self.fleeting]
+        if self.active is not None or turns == mine:
+            return False
+        self.turns, self._drawn = turns, {}
+        return True
 
     def choose(self, conversations: Conversations, **changed: object) -> None:
         """Change what the conversation is answered with."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -57,6 +58,23 @@ class Switching:
         session.options = replace(session.options, picked=picked, strict=False)
         return await self._everything(session, request, query)
 
+    async def catch_up(self, query: str, session: Session, request: gr.Request) -> Update:
+        """What another window changed in the open conversation or in the list, while none is written here."""
+        kept, owner, language = self._workshop.conversations, owner_of(request), language_of(request)
+        revision, conversation_id, update = kept.revision, session.conversation_id, dict[Any, Any]()
+        if session.active is not None or revision == session.revision:
+            return update
+        session.revision, listed = revision, session.listed
+        found = await self._list.html(language, owner, session, query)
+        if session.listed != listed:
+            update[self._parts.listed] = found
+        with contextlib.suppress(AppError):
+            turns = (await asyncio.to_thread(kept.get, conversation_id, owner)).turns if conversation_id else []
+            if session.conversation_id == conversation_id and session.catch_up(turns):
+                update |= self._answering.messages(language, session)
+                update[self._parts.meter] = context_meter(language, session.turns)
+        return update
+
     def earlier(self, session: Session, request: gr.Request) -> Update:
         """More of a long conversation."""
         session.shown += MESSAGES_SHOWN
@@ -80,7 +98,8 @@ class Switching:
         fields: Update = {}
         if self._fields is not None:
             fields = dict(zip(self._fields.all(), await self._settings.fields(session, request), strict=True))
-        return {parts.box: resting(clear=True), **self._answering.messages(language, session),
+        # What was typed meanwhile stays.
+        return {parts.box: resting(clear=False), **self._answering.messages(language, session),
                 parts.sources: sources, parts.page: page, parts.meter: context_meter(language, session.turns),
                 parts.bar: bar_memory(session), **fields,
                 parts.listed: await self._list.html(language, owner_of(request), session, query)}

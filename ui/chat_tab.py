@@ -77,8 +77,9 @@ def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, e
     fields = build_drawer(model)
     download = html_block(elem_id="download", js_on_load=chat_script.DOWNLOAD)
     parts = Parts(box, chatbot, sources, view, meter, bar, listed, welcome, earlier, spoken, fields.strict)
-    _wire_engine(workshop, timer, session, pill, fields, [engine_note, hint])
-    return _wire(workshop, page, session, parts, fields, find, new, examples, download, settings_button)
+    door = _wire(workshop, page, session, parts, fields, find, new, examples, download, settings_button)
+    _wire_timer(workshop, timer, door, session, find, parts, [pill, fields.model, fields.think, engine_note, hint])
+    return door
 
 
 def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, fields: SettingsParts,
@@ -119,11 +120,17 @@ def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, 
     return Door(switching, [find, session], everything, running)
 
 
-def _wire_engine(workshop: Workshop, timer: gr.Timer, session: gr.State, pill: gr.HTML, fields: SettingsParts,
-                 notes: list[gr.HTML]) -> None:
-    seen = gr.State("")
-    timer.tick(ChatSettings(workshop).refresh, [seen, session],
-               [seen, pill, fields.model, fields.think, *notes], **QUIET)
+def _wire_timer(workshop: Workshop, timer: gr.Timer, door: Door, session: gr.State, find: gr.Textbox, parts: Parts,
+                engine: list[Any]) -> None:
+    """What comes from elsewhere: `engine` shows which model there is now, `parts` what other windows did."""
+    seen, settings = gr.State(""), ChatSettings(workshop)
+
+    async def look(shown: str, query: str, session: Session, request: gr.Request) -> dict[Any, Any]:
+        models = await settings.refresh(shown, session, request)
+        return {**dict(zip([seen, *engine], models, strict=True)),
+                **await door.switching.catch_up(query, session, request)}
+
+    timer.tick(look, [seen, find, session], [seen, *engine, *parts.all()], **QUIET)
 
 
 def _example(number: int) -> Callable[[gr.Request], dict[str, Any]]:

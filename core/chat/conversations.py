@@ -75,6 +75,11 @@ class Conversations:
         with self._lock:
             self._db.close()
 
+    @property
+    def revision(self) -> int:
+        """Grows with every change of what is kept."""
+        return self._db.total_changes
+
     # Conversations.
 
     def create(self, options: AnswerOptions | None = None, owner: str = "") -> str:

@@ -23,6 +23,7 @@ from ui.chat_answering import Answering, Parts
 from ui.chat_evidence import Evidence
 from ui.chat_list import ConversationList
 from ui.chat_session import Session
+from ui.chat_switching import Switching
 from ui.house import House
 from ui.workshop import Engines, Workshop
 
@@ -142,5 +143,28 @@ def test_a_question_that_cannot_be_asked_leaves_nothing_behind(answering: Answer
             async for _ in answering.ask({"text": "   ", "files": []}, session, request("a")):
                 pass
         assert len(session.turns) == 1 and session.conversation_id == ""
+
+    asyncio.run(test())
+
+
+def test_another_window_of_the_conversation_catches_up_once_and_keeps_its_question(
+    answering: Answering, workshop: Workshop, ollama: OllamaServer
+) -> None:
+    parts, listed = answering._parts, ConversationList(workshop.conversations)
+    switching = Switching(workshop, parts, answering, Evidence(workshop.previewer), listed)
+
+    async def test() -> None:
+        ollama.behave(reply=f"{FACT} [1]", tokens_per_second=0, thinking="")
+        here, there = Session(), Session()
+        async for _ in answering.ask({"text": QUESTION, "files": []}, here, request("a")):
+            pass
+        await switching.restore(here.conversation_id, there, request("b"))
+        assert parts.chatbot not in await switching.catch_up("", there, request("b"))
+        assert (await switching.catch_up("", here, request("a"))).keys() <= {parts.listed}
+        async for _ in answering.ask({"text": "Who signs?", "files": []}, here, request("a")):
+            pass
+        update = await switching.catch_up("", there, request("b"))
+        assert update[parts.chatbot] == here.messages("en") and parts.box not in update
+        assert await switching.catch_up("", there, request("b")) == {}
 
     asyncio.run(test())

@@ -116,3 +116,26 @@ def test_choices_stay_with_the_conversation_and_a_new_one_has_the_same_model(kep
     assert other.options == session.options and other.options.temperature == 0.5 and other.options.top_k == 5
     other.clear()
     assert other.options.picked == "ollama|m" and other.options.strict and other.options.sources == ()
+
+
+def test_a_window_catches_up_with_another_one_of_the_same_conversation(kept: Conversations) -> None:
+    here, there = Session(), Session()
+    asked(here, kept, "first")
+    there.open(kept.get(here.conversation_id))
+    asked(here, kept, "second")
+    turns = kept.get(here.conversation_id).turns
+    assert here.catch_up(turns) is False  # it has them all
+    assert there.catch_up(turns) is True
+    assert [message["content"] for message in there.messages("en")] == [
+        message["content"] for message in here.messages("en")]
+    there.begin(kept, "third", "")
+    assert there.catch_up(turns) is False  # never while it is writing itself
+    assert [turn.question for turn in there.turns] == ["first", "second", "third"]
+
+
+def test_asking_in_a_conversation_that_another_window_deleted_brings_it_back(kept: Conversations) -> None:
+    session = Session()
+    asked(session, kept, "first")
+    kept.delete(session.conversation_id)
+    asked(session, kept, "second")
+    assert [summary.id for summary in kept.list()] == [session.conversation_id]
