@@ -1,8 +1,9 @@
-"""The README's pictures, taken of the real page: `python -m tests.browser.screenshots [FOLDER]`.
+"""The README's pictures, taken of the real page: `python -m tests.browser.screenshots [FOLDER [SUBJECT …]]`.
 
 Starts Taller on a fresh folder with a test server in Ollama's place, adds documents, asks, trains a tiny model, and
-looks: both languages, light and dark, desktop and phone. The README's own go to `ui/screenshots/`, the rest only where
-a FOLDER is named.
+looks: both languages, light and dark, desktop and phone. Subjects are chat, documents and finetune; where some are
+named, theirs alone are taken, into FOLDER. The whole set takes some minutes, and puts the README's own pictures into
+`ui/screenshots/`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.conftest import BROWSER_FLAGS, PROJECT, browser_path
 from tests.ollama_server import OllamaServer
@@ -24,6 +26,12 @@ from ui.i18n import translate
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+SMALL_MODEL, PULLED = "llama3.2:3b", "qwen3:4b"
+MODELS: dict[str, dict[str, Any]] = {
+    "gpt-oss:20b": {"family": "gptoss", "size": 13_780_000_000, "capabilities": ["completion", "thinking"]},
+    SMALL_MODEL: {"size": 2_020_000_000, "context": 1024},
+}
+CATALOGUE: dict[str, dict[str, Any]] = {PULLED: {"family": "qwen3", "size": 2_500_000_000}}
 README_PICTURES = PROJECT / "ui" / "screenshots"
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 MANUAL = (
@@ -69,13 +77,18 @@ class Look:
 
 def main(arguments: list[str]) -> None:
     target = Path(arguments[0]) if arguments else Path(tempfile.mkdtemp())
+    subjects = arguments[1:] or list(SUBJECTS)
+    if unknown := set(subjects) - set(SUBJECTS):
+        sys.exit(f"Not among {', '.join(SUBJECTS)}: {', '.join(sorted(unknown))}")
     target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, OllamaServer({"gpt-oss:20b": {}}) as ollama:
+    with tempfile.TemporaryDirectory() as folder, OllamaServer(MODELS, catalogue=CATALOGUE) as ollama:
         workplace = Path(folder)
         make_tiny_model(workplace / "tiny-model")
         samples = make_documents(workplace / "samples")
         with RunningApp(workplace, ollama_url=ollama.url) as app:
-            take_all(app, ollama, samples, target)
+            take_all(app, ollama, samples, target, subjects)
+    if arguments[1:]:
+        return
     for language, suffix in (("en", ""), ("es", "-es")):
         for name in ("chat", "documents", "finetune"):
             README_PICTURES.mkdir(exist_ok=True)
@@ -94,21 +107,24 @@ def make_documents(folder: Path) -> list[Path]:
             broken_pdf(folder / "factura 2026-114.pdf"), folder / "vacaciones.txt", folder / "warranty.md"]
 
 
-def take_all(app: RunningApp, ollama: OllamaServer, samples: list[Path], target: Path) -> None:
+def take_all(app: RunningApp, ollama: OllamaServer, samples: list[Path], target: Path, subjects: list[str]) -> None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=list(BROWSER_FLAGS))
         first = open_page(browser, app, Look("es", "desktop", dark=False))
         add_documents(first, samples)
-        start_training(first, app.folder / "tiny-model", target)
+        if "finetune" in subjects:
+            start_training(first, app.folder / "tiny-model", target)
         for language in ("es", "en"):
-            ollama.behave(reply=REPLIES[language], thinking=THOUGHTS[language], tokens_per_second=40)
+            ollama.behave(reply=REPLIES[language], thinking=THOUGHTS[language], tokens_per_second=20,
+                          pull_bytes_per_second=60e6)
             for size in SIZES:
                 for dark in (False, True):
                     look = Look(language, size, dark)
                     page = open_page(browser, app, look)
-                    take_tabs(page, look, target)
+                    for subject in subjects:
+                        SUBJECTS[subject](page, look, target)
                     page.context.close()
         browser.close()
 
@@ -151,17 +167,24 @@ def start_training(page: Page, model: Path, target: Path) -> None:
     page.wait_for_selector("#run-status .badge.finished", timeout=400_000)
 
 
-def take_tabs(page: Page, look: Look, target: Path) -> None:
+def take_chat(page: Page, look: Look, target: Path) -> None:
     page.screenshot(path=target / f"welcome-{look.suffix}.png")
     page.locator("#question textarea").fill(QUESTIONS[look.language])
     page.keyboard.press("Enter")
-    page.wait_for_selector("#question button.stop-button", timeout=60_000)
-    page.wait_for_timeout(700)
+    page.wait_for_selector("#messages .bot.message strong", timeout=60_000)
     page.screenshot(path=target / f"streaming-{look.suffix}.png")
     page.wait_for_selector("#question button.submit-button", timeout=60_000)
     page.wait_for_selector("#page-view img", state="attached", timeout=60_000)
     page.wait_for_timeout(800)
     page.screenshot(path=target / f"chat-{look.suffix}.png")
+    page.locator("#messages .thought-group .title").first.click()
+    page.wait_for_timeout(400)
+    page.screenshot(path=target / f"thinking-{look.suffix}.png")
+    take_drawers(page, look, target)
+    take_context(page, look, target)
+
+
+def take_drawers(page: Page, look: Look, target: Path) -> None:
     if look.size == "phone":
         page.locator("#messages a[href*='#source-']").first.click()
         take_drawer(page, target / f"source-{look.suffix}.png")
@@ -170,11 +193,35 @@ def take_tabs(page: Page, look: Look, target: Path) -> None:
     page.locator("#open-settings").click()
     take_drawer(page, target / f"settings-{look.suffix}.png")
     page.locator("#engine button").click()
-    take_drawer(page, target / f"models-{look.suffix}.png")
-    for name in ("documents", "finetune"):
+    page.locator("#pull-name").locator("input, textarea").fill(PULLED)
+    page.locator("#pull-start").click()
+    page.wait_for_selector("#model-pulls progress[value]", timeout=60_000)
+    page.wait_for_timeout(2000)  # until its speed is known
+    page.screenshot(path=target / f"pull-{look.suffix}.png")
+    page.locator("#model-pulls .pull button").first.click()
+    page.wait_for_selector("#model-pulls progress", state="detached", timeout=60_000)
+    page.keyboard.press("Escape")
+
+
+def take_context(page: Page, look: Look, target: Path) -> None:
+    """The meter of a model with little room, and what was left out for it."""
+    page.locator("#model input").click()
+    page.get_by_role("option", name=SMALL_MODEL).click()
+    page.locator("#question textarea").fill(QUESTIONS[look.language])
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#messages .user.message >> nth=1", timeout=60_000)
+    page.wait_for_selector("#question button.submit-button", timeout=60_000)
+    page.wait_for_timeout(800)
+    page.screenshot(path=target / f"context-{look.suffix}.png")
+
+
+def take_tab(name: str) -> Callable[[Page, Look, Path], None]:
+    """What takes the picture of a tab."""
+    def take(page: Page, look: Look, target: Path) -> None:
         open_tab(page, name, look.language)
         page.wait_for_timeout(1800)
         page.screenshot(path=target / f"{name}-{look.suffix}.png")
+    return take
 
 
 def take_drawer(page: Page, path: Path) -> None:
@@ -184,6 +231,8 @@ def take_drawer(page: Page, path: Path) -> None:
     page.keyboard.press("Escape")
     page.wait_for_timeout(300)
 
+
+SUBJECTS = {"chat": take_chat, "documents": take_tab("documents"), "finetune": take_tab("finetune")}
 
 if __name__ == "__main__":
     main(sys.argv[1:])
