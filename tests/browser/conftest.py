@@ -56,7 +56,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, ollama_server: OllamaServer) -
 def app_with_documents(folder: Path, ollama_url: str) -> Iterator[RunningApp]:
     with RunningApp(folder, ollama_url=ollama_url) as running:
         # The guide goes into an empty library alone; these are found when the folder is synced.
-        assert wait_for(lambda: settled(running.data), 60), running.output
+        assert wait_for(lambda: settled(running.data), 180), running.output
         make_pdf(running.docs / "bombas.pdf", PUMPS)
         (running.docs / "jardín.txt").write_text(GARDEN, encoding="utf-8")
         (running.docs / "zorzal.txt").write_text(HOSTILE, encoding="utf-8")

@@ -179,7 +179,7 @@ def test_each_conversation_is_answered_as_it_was_set(visit: Visit, ollama: Ollam
 def test_closing_the_window_keeps_what_was_written(
     open_visit: OpenVisit, ollama: OllamaServer, library: RunningApp
 ) -> None:
-    ollama.behave(tokens_per_second=15, reply=LONG_REPLY)
+    ollama.behave(fault="stall_middle", reply=LONG_REPLY)
     visit = open_visit()
     question = f"¿Cada cuánto se revisa la bomba X22 ({time.time()})?"
     visit.ask(question)
@@ -230,3 +230,17 @@ def test_a_long_conversation_shows_its_end_and_the_rest_when_asked(
 def test_the_address_holds_nothing_of_a_conversation(visit: Visit, ollama: OllamaServer) -> None:
     asked(visit, PUMP_QUESTION)
     assert urlsplit(visit.page.url).fragment == "" and urlsplit(visit.page.url).query == ""
+
+
+def test_a_second_window_catches_up_and_keeps_what_is_typed_there(visit: Visit, ollama: OllamaServer) -> None:
+    ollama.behave(reply=REPLY)
+    asked(visit, PUMP_QUESTION)
+    second = visit.page.context.new_page()
+    second.goto(visit.url)
+    expect(second.locator("#messages .user.message")).to_have_count(1)
+    second.locator("#question textarea").fill("a medias")
+    asked(visit, "¿Y quién firma?")
+    expect(second.locator("#messages .user.message")).to_have_text([PUMP_QUESTION, "¿Y quién firma?"])
+    expect(second.locator("#messages .bot.message").last).to_contain_text("220 horas")
+    expect(second.locator("#question textarea")).to_have_value("a medias")
+    second.close()

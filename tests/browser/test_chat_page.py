@@ -69,12 +69,13 @@ def test_what_is_copied_is_what_the_model_wrote(visit: Visit, ollama: OllamaServ
     asked(visit)
     visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     visit.page.locator("#messages").get_by_role("button", name=visit.text("chat.copy"), exact=True).last.click()
+    visit.page.wait_for_function("async () => (await navigator.clipboard.readText()).startsWith('La bomba')")
     copied = visit.page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("La bomba se revisa cada 220 horas [1]. Otro dato [2].") and "#source-" not in copied
 
 
 def test_keys_stop_an_answer_begin_a_new_conversation_and_break_lines(visit: Visit, ollama: OllamaServer) -> None:
-    ollama.behave(tokens_per_second=15, reply=LONG_REPLY)
+    ollama.behave(fault="stall_middle", reply=LONG_REPLY)
     visit.question.fill("Primera línea")
     visit.question.press("Shift+Enter")
     visit.page.keyboard.type("¿Cada cuánto se revisa la bomba X22?")
@@ -87,7 +88,9 @@ def test_keys_stop_an_answer_begin_a_new_conversation_and_break_lines(visit: Vis
     expect(visit.answers.last).to_contain_text(visit.text("chat.stopped"))
     expect(visit.question).to_be_focused()
     visit.page.keyboard.press("Control+k")
+    visit.page.keyboard.type("¿Y la X21?")  # at once, while the page still shows the old conversation
     expect(visit.page.locator("#messages .message")).to_have_count(0)
+    expect(visit.question).to_have_value("¿Y la X21?")
 
 
 @pytest.mark.parametrize("language", ["es", "en"])
@@ -124,6 +127,9 @@ def test_on_a_phone_list_sources_and_settings_are_drawers(open_visit: OpenVisit,
     expect(visit.page.locator("#conversation-list li").first).to_be_in_viewport()
     visit.page.mouse.click(PHONE[0] - 10, 400)
     expect(visit.page.locator("#conversation-list li").first).not_to_be_in_viewport()
+    visit.page.locator("[data-drawer=list]").first.click()
+    visit.page.locator("#new-conversation").click()
+    expect(visit.page.locator("#conversation-list li").first).not_to_be_in_viewport()
     visit.page.locator("#open-settings").click()
     expect(visit.page.locator("#chat-mode")).to_be_in_viewport()
 
@@ -139,7 +145,7 @@ def test_the_engines_line_opens_the_models_from_every_tab(visit: Visit) -> None:
 
 
 def test_a_model_that_loads_and_a_queue_say_so(open_visit: OpenVisit, ollama: OllamaServer) -> None:
-    ollama.behave(tokens_per_second=10, reply=LONG_REPLY)
+    ollama.behave(fault="stall_middle", reply=LONG_REPLY)
     first, second = open_visit(), open_visit()
     first.ask(PUMP_QUESTION)
     expect(first.answers.last).to_contain_text("bomba")
