@@ -2,7 +2,7 @@
 # make test     lint, types and all tests
 # make bench    print the figures, beside a plain LangChain pipeline (make bench ARGS="--data DIR")
 # make kill     kill the indexing process a hundred times and look what it left
-# make kill-train   kill the training process fifty times and see the run through
+# make kill-train   kill the training process, the page or both, fifty times, and see the run through
 # make fuzz     feed the readers some ten thousands of broken files
 # make clean    remove caches; your documents, the index and your models stay
 # Another Python: make run PYTHON=python3.12
