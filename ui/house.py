@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.settings import Settings
-from ui.access import AccessPolicy, RequestGuard, near_address
+from ui.access import AccessPolicy, RequestGuard, host_name, near_address
 from ui.door import GUEST_PATH, Door
 from ui.first_script import FirstScript
 from ui.guest_requests import GuestRequests
@@ -37,8 +37,9 @@ class House:
 
     def __init__(self, settings: Settings, host: str, allowed_hosts: Iterable[str], owner_password: str) -> None:
         most = _FILES_PER_UPLOAD * settings.max_file_bytes
-        self._host, self._trusting = host, not owner_password
-        self._policy = AccessPolicy(host, data_dir=settings.data_dir, allowed_hosts=allowed_hosts, max_body_bytes=most)
+        allowed = tuple(allowed_hosts)
+        self._host, self._trusting, self._proxy = host, not owner_password, next(iter(allowed), "")
+        self._policy = AccessPolicy(host, data_dir=settings.data_dir, allowed_hosts=allowed, max_body_bytes=most)
         # Bound to no name: only what the tunnel is called is let in.
         self._guests_policy = AccessPolicy("", data_dir=settings.data_dir, max_body_bytes=most)
         self._visitors, self._requests = Visitors(), GuestRequests()
@@ -63,8 +64,13 @@ class House:
                 listener.close()
 
     def _near_url(self) -> str:
-        """The page's address on the local network; empty where it is this machine's alone."""
-        name = "" if self._trusting else near_address(self._host)
+        """The page's address for others without a tunnel: behind the user's proxy, or on the local network; empty
+        where it is this machine's alone."""
+        if self._trusting:
+            return ""
+        if self._proxy:
+            return f"https://{host_name(self._proxy)}"
+        name = near_address(self._host)
         return (f"http://[{name}]:{self._port}" if ":" in name else f"http://{name}:{self._port}") if name else ""
 
     def _listen_to_guests(self) -> Listener:

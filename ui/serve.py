@@ -98,7 +98,7 @@ def _serve(settings: Settings, language: str, options: ServeOptions, collection:
 
 def _owner_password(language: str, options: ServeOptions) -> str:
     """No page without a password where others can reach it; the made-up one is printed once, here."""
-    if options.password or is_loopback(options.host):
+    if options.password or (is_loopback(options.host) and not options.allowed_hosts):
         return options.password or ""
     password = generate_password()
     print(translate(language, "terminal.password", name=OWNER, password=password))
