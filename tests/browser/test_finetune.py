@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 TRAINING_MS = 120_000  # importing what trains takes most of it
+ROWS = 96  # steps enough to stop half-way, also where a reload takes a minute
 
 
 @pytest.fixture(scope="module")
@@ -164,11 +165,11 @@ def test_a_run_is_followed_stopped_resumed_and_talked_to(
     finetune: Visit, open_visit: OpenVisit, library: RunningApp, tiny_model: Path, tmp_path: Path
 ) -> None:
     page, status = finetune.page, finetune.page.locator("#run-status")
-    drop(finetune, examples(tmp_path / "ejemplos.jsonl", 64))
+    drop(finetune, examples(tmp_path / "ejemplos.jsonl", ROWS))
     check_wrong_rows(finetune)
     pick_model(finetune, tiny_model)
     page.locator("#start-training").click()
-    expect(page.locator("#training-notices .error")).to_contain_text("64")  # the bad rows are a choice
+    expect(page.locator("#training-notices .error")).to_contain_text(str(ROWS))  # the bad rows are a choice
     page.locator("#skip-bad input").check()
     page.locator("#start-training").click()
     expect(page.locator("#loss-curve polyline.train")).to_be_visible(timeout=TRAINING_MS)
@@ -250,7 +251,7 @@ def drop(visit: Visit, path: Path) -> None:
 
 def check_wrong_rows(visit: Visit) -> None:
     summary = visit.page.locator("#dataset-summary")
-    expect(summary).to_contain_text(visit.text("finetune.rows.many", count=64))
+    expect(summary).to_contain_text(visit.text("finetune.rows.many", count=ROWS))
     expect(summary).to_contain_text(visit.text("error.dataset_line_not_json", line=3))
     expect(summary).to_contain_text(visit.text("error.dataset_line_missing_field", line=7, field="output"))
 
