@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import TrainingError
 from core.finetune.config import TrainConfig
+from core.finetune.dataset import is_disk_full
 from core.finetune.events import Event
 from core.finetune.models import is_network_error
 
@@ -43,7 +43,7 @@ def recognise(error: BaseException, config: TrainConfig) -> TrainingError | None
             "train_out_of_memory", model=config.model, batch_size=config.batch_size,
             max_length=config.max_length,
         )
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = isinstance(error, OSError) and is_disk_full(error)
     if full or any(part in text for part in DISK_FULL):
         return TrainingError("train_disk_full")
     if is_network_error(error):

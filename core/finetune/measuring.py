@@ -1,4 +1,4 @@
-"""Measures how fast this machine computes: once a day, in half a second, in a child, for it imports torch.
+"""Measures how fast this machine computes: once a day, in about a second, in a child, for it imports torch.
 
 Knows nothing of models.
 """
@@ -14,7 +14,9 @@ from typing import Any
 
 from core.finetune.speed import Speed, path_of
 
-REPEATS = 5  # the fastest counts: other work only ever slows
+REPEATS = 20  # the fastest counts: other work only ever slows
+# Threads until which passes over memory get faster; products of matrices do so with every one.
+MEMORY_THREADS = 4
 ELEMENTS = 2**20  # of an operation on each; an activation of a small model has as many
 SIDE = 1024  # of the matrices
 VALID_SECONDS = 86_400.0
@@ -31,8 +33,9 @@ def keep(cache_dir: Path) -> None:
     partial.replace(path)
 
 
-def measure(clock: Callable[[], float] = time.perf_counter) -> Speed:
-    """On the GPU where there is one."""
+def measure() -> Speed:
+    """On the GPU where there is one, else with one thread, divided: beside other work several wait for each other, and
+    what was measured then would hold for a day (80 times too slow, at a load of 25 on two cores)."""
     import torch
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
@@ -44,21 +47,28 @@ def measure(clock: Callable[[], float] = time.perf_counter) -> Speed:
     numbers, small = torch.randn(ELEMENTS, device=device), torch.randn(8, device=device)
     result = torch.empty_like(numbers)
 
+    threads = torch.get_num_threads()
+    parts, memory_parts = (1, 1) if cuda else (threads, min(threads, MEMORY_THREADS))
+
     def seconds(work: Callable[[], Any], times: int = 1) -> float:
         found = []
         for _ in range(REPEATS + 1):  # the first one warms up
-            since = clock()
+            since = time.perf_counter()
             for _ in range(times):
                 work()
             if cuda:
                 torch.cuda.synchronize()
-            found.append((clock() - since) / times)
+            found.append((time.perf_counter() - since) / times)
         return min(found[1:])
 
-    return Speed(
-        element=seconds(lambda: torch.addcmul(numbers, numbers, numbers, out=result)) / ELEMENTS,
-        operation=seconds(lambda: row16 @ weight16, 5) / (2 * SIDE**3),
-        operation32=seconds(lambda: row @ weight) / (2 * SIDE**3),
-        dequantize=seconds(lambda: dequantize_4bit(packed, state)) / SIDE**2,
-        call=seconds(lambda: small + small, 200),
-    )
+    torch.set_num_threads(1)
+    try:
+        return Speed(
+            element=seconds(lambda: torch.addcmul(numbers, numbers, numbers, out=result)) / ELEMENTS / memory_parts,
+            operation=seconds(lambda: row16 @ weight16) / (2 * SIDE**3) / parts,
+            operation32=seconds(lambda: row @ weight) / (2 * SIDE**3) / parts,
+            dequantize=seconds(lambda: dequantize_4bit(packed, state)) / SIDE**2 / parts,
+            call=seconds(lambda: small + small, 200),
+        )
+    finally:
+        torch.set_num_threads(threads)
