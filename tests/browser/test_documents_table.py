@@ -122,6 +122,13 @@ def test_all_that_is_shown_is_chosen_at_once(shelf: Visit) -> None:
     expect(shelf.page.locator("#documents .selection")).to_be_hidden()
 
 
+def test_what_to_do_with_the_chosen_stays_in_view_below_the_first_rows(shelf: Visit) -> None:
+    shelf.page.set_viewport_size({"width": 1280, "height": 180})
+    box(shelf, "barcos/tres.txt").check()
+    shelf.page.locator("#documents .totals").scroll_into_view_if_needed()
+    expect(shelf.page.locator("#documents .selection button").first).to_be_in_viewport()
+
+
 def test_the_passages_of_a_document_are_paged_beside_the_table(shelf: Visit) -> None:
     shelf.page.get_by_role("button", name="barcos/tres.txt", exact=True).click()
     inside = shelf.page.locator("#inside")
