@@ -216,13 +216,14 @@ def test_an_event_that_is_not_plainly_one_is_refused(client: Client, body: bytes
 
 def test_a_window_belongs_to_the_guest_who_named_it_first(client: Client) -> None:
     first, second = client("guest", "guests"), client("guest", "guests")
-    event = {"data": [], "fn_index": 0, "session_hash": "window0of0first"}
+    window = "window0of0first"
+    event = {"data": [], "fn_index": 0, "session_hash": window}
     assert first.post("/guest/gradio_api/queue/join", json=event).status_code == 200
     assert second.post("/guest/gradio_api/queue/join", json=event).status_code == 403
     assert second.post("/guest/gradio_api/cancel", json=event).status_code == 403
-    stolen = second.get("/guest/gradio_api/queue/data", params={"session_hash": event["session_hash"]})
+    stolen = second.get("/guest/gradio_api/queue/data", params={"session_hash": window})
     assert stolen.status_code == 403
-    assert second.get(f"/guest/gradio_api/heartbeat/{event['session_hash']}").status_code == 403
+    assert second.get(f"/guest/gradio_api/heartbeat/{window}").status_code == 403
     assert first.post("/guest/gradio_api/queue/join", json=event).status_code == 200
 
 

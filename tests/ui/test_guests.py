@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.routing import Mount
 
 from core.chat.conversations import Conversations
 from core.chat.turns import Turn
@@ -106,7 +107,8 @@ def running(settings: Settings, ollama: OllamaServer) -> Iterator[Shared]:
         one.sharing.start_now(60)
         app = one._app
         assert app is not None
-        yield Shared(workshop, {route.path or "/": route.app for route in app.routes}, ollama, port)
+        mounted = [route for route in app.routes if isinstance(route, Mount)]
+        yield Shared(workshop, {route.path or "/": route.app for route in mounted}, ollama, port)
 
 
 class Guest:
