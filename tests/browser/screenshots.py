@@ -26,12 +26,13 @@ from ui.i18n import translate
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-SMALL_MODEL, PULLED = "llama3.2:3b", "qwen3:4b"
+SMALL_MODEL, PULLED = "llama3.2:3b", "qwen3:30b"
 MODELS: dict[str, dict[str, Any]] = {
     "gpt-oss:20b": {"family": "gptoss", "size": 13_780_000_000, "capabilities": ["completion", "thinking"]},
     SMALL_MODEL: {"size": 2_020_000_000, "context": 1024},
 }
-CATALOGUE: dict[str, dict[str, Any]] = {PULLED: {"family": "qwen3", "size": 2_500_000_000}}
+# Large: each look carries on where the last one cancelled.
+CATALOGUE: dict[str, dict[str, Any]] = {PULLED: {"family": "qwen3", "size": 18_600_000_000}}
 README_PICTURES = PROJECT / "ui" / "screenshots"
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 MANUAL = (
@@ -117,7 +118,7 @@ def take_all(app: RunningApp, ollama: OllamaServer, samples: list[Path], target:
         if "finetune" in subjects:
             start_training(first, app.folder / "tiny-model", target)
         for language in ("es", "en"):
-            ollama.behave(reply=REPLIES[language], thinking=THOUGHTS[language], tokens_per_second=20,
+            ollama.behave(reply=REPLIES[language], thinking=THOUGHTS[language], tokens_per_second=12,
                           pull_bytes_per_second=60e6)
             for size in SIZES:
                 for dark in (False, True):
