@@ -1,10 +1,11 @@
 """The same run as ours, as a plain TRL script: are the losses the same, and what does our page cost?
 
-    python -m tests.benchmarks.plain_trl [--model FOLDER] [--dataset FILE] [--set name=value …]
+    python -m tests.benchmarks.plain_trl [--model FOLDER] [--dataset FILE] [--set name=value …] [--rounds 3]
     python -m tests.benchmarks.plain_trl --only-plain RUN      the script alone, on the files of a run
 
-Prints step losses' largest difference, tokens a second of both, and the seconds from start to first step; then
-tokens a second with length grouping and with packing. Each part runs in a process of its own.
+Each round runs the script, ours, ours with length grouping and ours with packing, each in a process of its own and each
+round beginning with another, for the machine's mood changes. Prints step losses' largest difference, then medians:
+tokens a second and seconds from start to first step. About 6 minutes on two quiet cores.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from core.finetune.evaluation import held_out_places
 from core.finetune.events import read_events
 from core.finetune.worker import step_back
 
+WAYS: dict[str, dict[str, str]] = {
+    "script": {}, "ours": {}, "grouped": {"group_by_length": "yes"}, "packed": {"packing": "yes"},
+}
 SAMPLES = Path(__file__).parents[2] / "core" / "finetune" / "samples" / "taller_en.jsonl"
 
 
@@ -102,9 +106,23 @@ def timed(module: str, *arguments: str) -> float:
 
 
 def ours(run: Path) -> tuple[list[dict[str, Any]], float]:
-    started = timed("core.finetune.worker", str(run))
+    """The steps, and the seconds to the first of them. What comes behind the last is cut short."""
+    started = time.time()
+    worker = subprocess.Popen([sys.executable, "-m", "core.finetune.worker", str(run)], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    while worker.poll() is None:
+        if any(one.get("state") == "evaluating" for one in read_events(run / "events.jsonl")):
+            (run / "stop").touch()
+        time.sleep(1)
     told = [one for one in read_events(run / "events.jsonl") if one["event"] == "step"]
     return told, told[0]["time"] - started
+
+
+def script(run: Path) -> tuple[list[dict[str, Any]], float]:
+    """The same of the plain script, on the files of a run of ours."""
+    started = timed("tests.benchmarks.plain_trl", "--only-plain", str(run))
+    steps = json.loads((run / "plain.json").read_text())
+    return steps, steps[0]["time"] - started
 
 
 def our_speed(steps: list[dict[str, Any]]) -> float:
@@ -127,7 +145,7 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, default=SAMPLES)
     parser.add_argument("--set", nargs="*", default=[])
     parser.add_argument("--only-plain", type=Path)
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     if options.only_plain:
         plain(options.only_plain)
@@ -141,28 +159,32 @@ def compare(folder: Path, options: argparse.Namespace) -> None:
     if model is None:
         from tests.tiny_model import make_tiny_model
 
-        model = make_tiny_model(folder / "small", hidden_size=512, intermediate_size=1024, num_hidden_layers=4)
-    config = TrainConfig(model=str(model.resolve()), epochs=1).with_settings(assignments(options.set))
-    speeds: dict[str, list[float]] = {"plain": [], "ours": []}
-    first: dict[str, list[float]] = {"plain": [], "ours": []}
+        model = make_tiny_model(folder / "small", hidden_size=256, intermediate_size=512, num_hidden_layers=4)
+    asked = {"max_length": "512", **assignments(options.set)}
+    config = TrainConfig(model=str(model.resolve()), epochs=1).with_settings(asked)
+    speeds: dict[str, list[float]] = {name: [] for name in WAYS}
+    first: dict[str, list[float]] = {name: [] for name in WAYS}
     for number in range(options.rounds):
-        run = make_run(folder / f"run-{number}", config, options.dataset)
-        told, seconds = ours(run)
-        started = timed("tests.benchmarks.plain_trl", "--only-plain", str(run))
-        script = json.loads((run / "plain.json").read_text())
-        first["ours"].append(seconds)
-        first["plain"].append(script[0]["time"] - started)
-        speeds["ours"].append(our_speed(told))
-        speeds["plain"].append(plain_speed(script))
-        apart = max(abs(a["loss"] - b["loss"]) for a, b in zip(told, script, strict=True))
-        print(f"{len(told)} steps, losses at most {apart:.2e} apart")
+        losses = {}
+        for name in rotated(list(WAYS), number):
+            run = make_run(folder / f"{name}-{number}", config.with_settings(WAYS[name]), options.dataset)
+            steps, seconds = script(run) if name == "script" else ours(run)
+            speeds[name].append(plain_speed(steps) if name == "script" else our_speed(steps))
+            first[name].append(seconds)
+            losses[name] = [step["loss"] for step in steps]
+        apart = max(abs(a - b) for a, b in zip(losses["script"], losses["ours"], strict=True))
+        print(f"round {number + 1}: {len(losses['ours'])} steps, losses at most {apart:.2e} apart", flush=True)
     speed, start = ({name: statistics.median(told[name]) for name in told} for told in (speeds, first))
-    print(f"tokens/s: plain {speed['plain']:.0f}, ours {speed['ours']:.0f}, ratio {speed['ours'] / speed['plain']:.3f}")
-    print(f"seconds to the first step: plain {start['plain']:.1f}, ours {start['ours']:.1f}, "
-          f"ratio {start['ours'] / start['plain']:.2f}")
-    for name in ("group_by_length", "packing"):
-        told, _ = ours(make_run(folder / name, config.with_settings({name: "yes"}), options.dataset))
-        print(f"tokens/s with {name}: {our_speed(told):.0f}, ratio {our_speed(told) / speed['ours']:.2f}")
+    for name in WAYS:
+        print(f"{name}: {speed[name]:.0f} tokens/s, first step after {start[name]:.1f} s")
+    print(f"ours / script: tokens/s {speed['ours'] / speed['script']:.3f}, "
+          f"first step {start['ours'] / start['script']:.2f}")
+    print(f"grouped / ours {speed['grouped'] / speed['ours']:.2f}, packed / ours {speed['packed'] / speed['ours']:.2f}")
+
+
+def rotated(names: list[str], by: int) -> list[str]:
+    place = by % len(names)
+    return names[place:] + names[:place]
 
 
 if __name__ == "__main__":
