@@ -49,6 +49,7 @@ const refocus = () => {
   if (inside ? !focused || keyOf(active) === focused : active !== document.body || !(focused || turned)) return;
   const same = focused && element.querySelector(`[data-key="${CSS.escape(focused)}"]`);
   (same || element.querySelector('[tabindex="-1"]'))?.focus({preventScroll: true});
+  if (turned) element.closest('.drawer').scrollTop = 0;
 };
 watch('value', refocus);
 """
