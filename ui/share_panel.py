@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from core.documents.background import BackgroundIndexing
 from core.documents.store import Store
 from core.errors import AppError
 from ui import share_script
@@ -33,7 +34,7 @@ def pill() -> gr.HTML:
 def build(workshop: Workshop, timer: gr.Timer, header: gr.HTML) -> None:
     """Lay out the drawer and wire it, and `header`, which `pill` made. `timer` ticks each second at the page's top
     level."""
-    events = ShareEvents(workshop.sharing, workshop.collection.store, workshop.settings.data_dir)
+    events = ShareEvents(workshop.sharing, workshop.collection.store, workshop.background, workshop.settings.data_dir)
     seen = gr.State(None)
     with gr.Column(elem_id="share-panel", elem_classes="drawer"):
         html_block(drawer_head("share.title"))
@@ -67,10 +68,11 @@ class Seen:
 
 
 class ShareEvents:
-    """What happens in the panel."""
+    """What happens in the panel. All pages share it."""
 
-    def __init__(self, sharing: Sharing, store: Store, data_dir: Path) -> None:
-        self._sharing, self._store, self._folder = sharing, store, data_dir
+    def __init__(self, sharing: Sharing, store: Store, background: BackgroundIndexing, data_dir: Path) -> None:
+        self._sharing, self._store, self._background, self._folder = sharing, store, background, data_dir
+        self._named: tuple[int, tuple[str, ...]] = (-1, ())  # the documents' names, as of a version
 
     def refresh(self, seen: Seen | None, request: gr.Request) -> list[Any]:
         """The panel as it is now, as far as it changed since `seen`."""
@@ -135,9 +137,15 @@ class ShareEvents:
                    if seen is None or getattr(seen, field.name) != getattr(now, field.name)}
         return [now, *[part if changed & tells else gr.skip() for tells, part in parts]]
 
+    def _sources(self) -> tuple[str, ...]:
+        """The documents' names, read again when something about documents changed."""
+        version = self._background.version
+        if self._named[0] != version:
+            self._named = version, tuple(document.source for document in self._store.documents())
+        return self._named[1]
+
     def _now(self) -> Seen:
-        documents = tuple((document.source, self._sharing.allowed(document.source))
-                          for document in self._store.documents())
+        documents = tuple((source, self._sharing.allowed(source)) for source in self._sources())
         minute = time.time() // 60
         guests = tuple(Guest(one.id, one.name, one.since, int(minute - one.seen // 60))
                        for one in self._sharing.guests())

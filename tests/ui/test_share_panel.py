@@ -35,6 +35,7 @@ class Panel:
     sharing: Sharing
     store: Store
     visitors: Visitors
+    background: Any
     tunnel: str = "guests.test"
 
     def shown(self) -> str:
@@ -56,7 +57,8 @@ def panel(tmp_path: Path) -> Iterator[Panel]:
         return SimpleNamespace(port=free_port(), close=lambda: None)
 
     sharing = Sharing(tmp_path, visitors, listen=listen, admit=lambda name: None, command=command)
-    made = Panel(ShareEvents(sharing, store, tmp_path), sharing, store, visitors)
+    background: Any = SimpleNamespace(version=0)
+    made = Panel(ShareEvents(sharing, store, background, tmp_path), sharing, store, visitors, background)
     yield made
     sharing.close()
     store.close()
@@ -126,8 +128,9 @@ def test_only_what_changed_is_drawn_anew(panel: Panel) -> None:
     seen, pill, state, form, guests, asked, documents = panel.events.refresh(seen, ENGLISH)
     assert [pill, form, guests, asked] == [SKIPPED] * 4
     assert text("share.found.many", found=2, count=3) in state and "bombas.pdf" in documents
-    panel.sharing.set_allowed("bombas.pdf", True)
-    assert panel.events.refresh(seen, ENGLISH)[0] != SKIPPED
+    panel.store.queue("nuevo.pdf", "n", 10, 1)
+    panel.background.version += 1
+    assert text("share.found.many", found=3, count=4) in panel.events.refresh(seen, ENGLISH)[2]
 
 
 def test_a_guest_is_seen_with_their_question_and_shown_out(panel: Panel) -> None:
