@@ -11,8 +11,6 @@ from __future__ import annotations
 import itertools
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from core.finetune.events import read_events
 from core.finetune.measuring import measure
 from core.finetune.preflight import training_gpu
 from core.finetune.speed import Speed
+from tests.benchmarks.plain_trl import ours
 from tests.tiny_model import make_tiny_model
 
 SMALL = {"hidden_size": 512, "intermediate_size": 1024, "num_attention_heads": 8, "num_key_value_heads": 4}
@@ -62,7 +61,7 @@ def compare(
     rows = (Example(f"{number}", "palabra larga " * tokens) for number in range(STEPS * batch_size))
     write_dataset(run / "dataset.jsonl", rows)
     (run / "config.json").write_text(json.dumps(config.to_dict()))
-    subprocess.run([sys.executable, "-m", "core.finetune.worker", str(run)], check=True, capture_output=True)
+    ours(run)
     events = read_events(run / "events.jsonl")
     peak = next(one["peak_memory_bytes"] for one in events if one["event"] == "saved")
     times = [one["time"] for one in events if one["event"] == "step"]
