@@ -6,6 +6,7 @@ All share one event loop in a thread of its own. Knows nothing of the page but i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 import threading
@@ -17,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0  # for a connection to bring its first request's headers
 KEEP_SECONDS = 15  # for the next request on an idle connection
-CLOSE_SECONDS = 2  # for answers under way when a listener closes
+LAST_SECONDS, CLOSE_SECONDS = 0.3, 2  # for answers under way when a listener closes; for all of it
 START_SECONDS = 30.0
 GUESTS_CONNECTIONS = 300  # connections at once on an address for guests: a page needs six at most
 
@@ -59,9 +60,16 @@ class Listener:
         self.ended = threading.Event()
 
     def close(self) -> None:
-        """Stop listening; answers under way have two seconds."""
+        """Stop listening. Answers under way have a moment; streams, which know no end, are cut off then."""
         self._server.should_exit = True
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._loop.call_later, LAST_SECONDS, self._cut)
         self.ended.wait(CLOSE_SECONDS + 2)
+
+    def _cut(self) -> None:
+        # As if the reader had left: the app ends such a stream by itself, while a cancelled one counts as a fault.
+        for connection in list(self._server.server_state.connections):
+            connection.transport.close()
 
 
 class Listening:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from ui import listening
@@ -92,3 +93,20 @@ def test_500_idle_connections_on_one_address_leave_the_other_as_it_was(loop: Lis
         assert time.monotonic() - began < 10
     owners.close()
     guests.close()
+
+
+def test_a_stream_without_end_ends_with_its_listener_and_is_no_fault(
+        loop: Listening, caplog: pytest.LogCaptureFixture) -> None:
+    async def ticks() -> AsyncIterator[str]:
+        while True:
+            yield "tick\n"
+            await asyncio.sleep(0.05)
+
+    app = Starlette(routes=[Route("/", lambda request: StreamingResponse(ticks()))])
+    listener = loop.listen(app, "127.0.0.1", 0, lifespan=False)
+    with httpx.stream("GET", f"http://127.0.0.1:{listener.port}/", trust_env=False) as answer:
+        assert next(answer.iter_lines()) == "tick"
+        began = time.monotonic()
+        listener.close()
+        assert time.monotonic() - began < 1.5
+    assert not caplog.records
