@@ -14,6 +14,8 @@ BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
 FUZZ_EXAMPLES ?= 3000
+# Files of tests at a time. Each file stays in one process, and those with a browser come last.
+WORKERS ?= 2
 
 .PHONY: run test lint bench kill kill-train fuzz clean
 .DEFAULT_GOAL := run
@@ -22,7 +24,7 @@ run: .venv/.installed
 	$(BIN)/python app.py $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.installed-tests
 	$(BIN)/python -m ruff check
