@@ -46,7 +46,8 @@ const refocus = () => {
   const active = document.activeElement, inside = element.contains(active);
   const turned = state !== stateOf() && document.body.dataset.drawer === 'share';
   state = stateOf();
-  if (inside ? !focused || keyOf(active) === focused : active !== document.body || !(focused || turned)) return;
+  const away = active !== document.body && !(turned && active.closest('#share-form'));  // which is hidden next
+  if (inside ? !focused || keyOf(active) === focused : away || !(focused || turned)) return;
   const same = focused && element.querySelector(`[data-key="${CSS.escape(focused)}"]`);
   (same || element.querySelector('[tabindex="-1"]'))?.focus({preventScroll: true});
   if (turned) element.closest('.drawer').scrollTop = 0;

@@ -23,6 +23,7 @@ from ui import house
 from ui.house import House
 from ui.i18n import translate
 from ui.sharing import Sharing
+from ui.visitors import Role, Visitor
 from ui.workshop import Engines, Workshop
 
 if TYPE_CHECKING:
@@ -113,6 +114,20 @@ def test_an_owner_shares_copies_the_invitation_and_stops_with_the_keyboard(owner
     assert owner.sharing.status.state == "off"
     page.keyboard.press("Escape")
     owner.focused("#share button")
+
+
+def test_a_question_that_is_being_read_stays_unfolded_and_focused_when_others_come(owner: Owner) -> None:
+    page = owner.page
+    owner.sharing.start_now(15)
+    guest = Visitor(Role.GUEST, "1", owner.sharing.status.ends_at)
+    owner.sharing.note(guest, "¿Y la bomba X31? " * 30)
+    owner.open()
+    page.locator("#share-asked summary").press("Enter")
+    owner.sharing.note(guest, "¿Qué más? " * 40)
+    owner.sharing.note(guest, "¿Cada cuánto se revisa la X22?")
+    page.wait_for_function("() => document.querySelectorAll('#share-asked li').length === 3")
+    assert "X31" in page.locator("#share-asked details[open]").inner_text()
+    assert "X31" in page.evaluate("document.activeElement.textContent")
 
 
 def test_without_a_clipboard_of_the_browser_the_password_is_copied_too(owner: Owner) -> None:
