@@ -56,14 +56,14 @@ class GuestRequests:
         """An event of one of the guest's own windows, written anew."""
         body = await small_body(receive, MAX_BODY_BYTES)
         try:
-            asked = json.loads(body or b"")
+            asked = json.loads(body or b"", object_hook=_without_files)
+            fields = {name: asked[name] for name in _FIELDS if name in asked} if isinstance(asked, dict) else {}
+            # As UTF-8, which half of a surrogate pair is not: such a text would end the stream of whoever is shown it.
+            clean = json.dumps(fields, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             return None
-        if not isinstance(asked, dict) or not self._owns(visitor, asked.get("session_hash")):
+        if not self._owns(visitor, fields.get("session_hash")) or not isinstance(fields.get("fn_index", 0), int):
             return None
-        if not isinstance(asked.get("fn_index", 0), int):
-            return None
-        clean = json.dumps({name: asked[name] for name in _FIELDS if name in asked}).encode("utf-8")
         kept = [(name, value) for name, value in scope["headers"]
                 if name not in (b"content-length", b"content-type", b"transfer-encoding")]
         scope["headers"] = [*kept, (b"content-type", b"application/json"),
@@ -84,6 +84,14 @@ class GuestRequests:
             forgotten, _ = own.popitem(last=False)
             del self._windows[forgotten]
         return True
+
+
+def _without_files(found: dict[str, Any]) -> dict[str, Any]:
+    """An object of an event. Raises ValueError for what gradio takes for a file: it would fetch an address named as its
+    path, from anywhere and of any size, and guests have no files to give."""
+    if "path" in found:
+        raise ValueError("a file")
+    return found
 
 
 async def small_body(receive: Receive, limit_bytes: int) -> bytes | None:
