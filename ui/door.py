@@ -29,13 +29,12 @@ ICON_PATH = "/favicon.ico"  # the same for everyone, and browsers ask for it bef
 MOST_AT_ONCE = 16  # requests of one guest; their page holds two open and sends one at a time
 MAX_LOGIN_BYTES = 4096
 
-Entered = tuple[Role, str, float]  # what a right password opens: role, name, end in seconds since 1970
-Enter = Callable[[str, str], Awaitable[Entered | None]]
+Enter = Callable[[str, str], Awaitable[tuple[str, Visitor] | None]]
 
 
 class Door:
     """ASGI app in front of `app`. A `trusting` door takes everyone for the owner: only for an address that nobody else
-    can reach. `enter` checks a name and password, and takes its time."""
+    can reach. `enter` begins the session that a name and password open, says its token, and takes its time."""
 
     def __init__(self, app: ASGIApp, visitors: Visitors, enter: Enter, guests: GuestRequests, *,
                  trusting: bool) -> None:
@@ -90,7 +89,7 @@ class Door:
         self._under_way[visitor.id] = self._under_way.get(visitor.id, 0) + 1
         try:
             checked = await self._guests.check(visitor, scope, receive)
-            if checked is None:
+            if checked is None or visitor.ended:  # a body may have taken its time
                 await denied(headers)(scope, receive, send)
             else:
                 scope[VISITOR] = visitor
@@ -130,11 +129,10 @@ class Door:
         if entered is None:
             await page(headers, wrong=True)(scope, receive, send)
             return
-        role, name, ends_at = entered
-        token, _ = self._visitors.begin(role, name, ends_at)
-        response = see_other("/" if role is Role.OWNER else f"{GUEST_PATH}/")
-        response.set_cookie(COOKIE, token, max_age=max(1, int(ends_at - time.time())), httponly=True, samesite="lax",
-                            secure=headers.get("x-forwarded-proto", "") == "https")
+        token, visitor = entered
+        response = see_other("/" if visitor.role is Role.OWNER else f"{GUEST_PATH}/")
+        response.set_cookie(COOKIE, token, max_age=max(1, int(visitor.ends_at - time.time())), httponly=True,
+                            samesite="lax", secure=headers.get("x-forwarded-proto", "") == "https")
         await response(scope, receive, send)
 
 

@@ -135,7 +135,7 @@ class GuestAnswering(Answering):
     async def ask(self, message: dict[str, Any], session: Session, request: gr.Request) -> AsyncIterator[Update]:
         """Answer one question, as it is written. Files are no part of it."""
         visitor = visitor_of(request)
-        if visitor is None:  # the door lets guests alone come here
+        if visitor is None or visitor.ended:  # the door lets guests alone come here
             return
         try:
             question = self._checked(str(message.get("text") or ""), visitor)
@@ -148,6 +148,8 @@ class GuestAnswering(Answering):
             session.options = replace(session.options, picked="", strict=True, max_tokens=MAX_ANSWER_TOKENS)
             async with contextlib.aclosing(self.run(question, session, request, [])) as updates:
                 async for update in updates:
+                    if visitor.ended:  # and perhaps nobody reads this
+                        return
                     yield update
         finally:
             self._asking.discard(visitor.id)

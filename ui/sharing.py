@@ -121,18 +121,19 @@ class Sharing:
     def close(self) -> None:
         self._end(self._share)
 
-    async def enter(self, name: str, password: str) -> tuple[Role, str, float] | None:
-        """What this name and password open, after the wait that the brake on guessing asks for."""
+    async def enter(self, name: str, password: str) -> tuple[str, Visitor] | None:
+        """The session that this name and password begin, and its token, after the wait that the brake on guessing asks
+        for."""
         name = GUEST_NAMES[0] if name in GUEST_NAMES else name
         if not await self._login.check(name, password):
             return None
         if name == OWNER:
-            return Role.OWNER, name, time.time() + OWNER_SECONDS
-        with self._lock:
+            return self._visitors.begin(Role.OWNER, name, time.time() + OWNER_SECONDS)
+        with self._lock:  # no guest's session begins once the share has ended
             if self._status.state != "on":
                 return None
             self._guests += 1
-            return Role.GUEST, str(self._guests), self._status.ends_at
+            return self._visitors.begin(Role.GUEST, str(self._guests), self._status.ends_at)
 
     def guests(self) -> list[Visitor]:
         """Who is here, the first to come first."""
@@ -144,11 +145,13 @@ class Sharing:
 
     def note(self, visitor: Visitor, question: str) -> None:
         """Remember for the owner that a guest asked this."""
-        self._asked.append(Asked(time.time(), visitor.name, visitor.id, question))
+        with self._lock:
+            self._asked.append(Asked(time.time(), visitor.name, visitor.id, question))
 
     def asked(self) -> list[Asked]:
         """What guests asked in the last hour, the newest first."""
-        return [one for one in reversed(self._asked) if one.at > time.time() - _ASKED_SECONDS]
+        with self._lock:
+            return [one for one in reversed(self._asked) if one.at > time.time() - _ASKED_SECONDS]
 
     def allowed(self, source: str) -> bool:
         """Whether guests may find and read a document."""

@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ui.door import COOKIE, LOGIN_PATH, LOGOUT_PATH, MOST_AT_ONCE, Door, Entered
+from ui.door import COOKIE, LOGIN_PATH, LOGOUT_PATH, MOST_AT_ONCE, Door, Enter
 from ui.guest_requests import GuestRequests
 from ui.i18n import translate
 from ui.listening import Listening
-from ui.visitors import VISITOR, Role, Visitors
+from ui.visitors import VISITOR, Role, Visitor, Visitors
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 WINDOW = "abcdefgh123"
@@ -41,10 +41,12 @@ async def endless(request: Request) -> Response:
     return StreamingResponse(ticks(), media_type="text/event-stream")
 
 
-async def enter(name: str, password: str) -> Entered | None:
-    known = {("taller", "owners"): (Role.OWNER, "taller"), ("guest", "guests"): (Role.GUEST, "1")}
-    found = known.get((name, password))
-    return (*found, time.time() + 60) if found else None
+def entering(visitors: Visitors) -> Enter:
+    async def enter(name: str, password: str) -> tuple[str, Visitor] | None:
+        known = {("taller", "owners"): (Role.OWNER, "taller"), ("guest", "guests"): (Role.GUEST, "1")}
+        found = known.get((name, password))
+        return visitors.begin(*found, time.time() + 60) if found else None
+    return enter
 
 
 Client = Callable[..., httpx.Client]
@@ -61,8 +63,9 @@ def address(visitors: Visitors) -> Iterator[Callable[[bool], str]]:
         Route("/guest/gradio_api/queue/data", endless),
         Route("/{path:path}", told, methods=list(METHODS))])
     with Listening() as listening:
-        ports = {trusting: listening.listen(Door(app, visitors, enter, GuestRequests(), trusting=trusting),
-                                            "127.0.0.1", 0, lifespan=False) for trusting in (True, False)}
+        ports = {trusting: listening.listen(Door(app, visitors, entering(visitors), GuestRequests(),
+                                                 trusting=trusting), "127.0.0.1", 0, lifespan=False)
+                 for trusting in (True, False)}
         yield lambda trusting: f"http://127.0.0.1:{ports[trusting].port}"
         for listener in ports.values():
             listener.close()
@@ -199,6 +202,22 @@ def test_a_stream_breaks_off_when_its_guests_session_is_ended(client: Client, vi
     assert guest.get("/guest/config").status_code == 401
 
 
+def test_an_event_whose_body_ends_after_its_guests_session_does_not_reach_the_page(
+        client: Client, visitors: Visitors) -> None:
+    guest = client("guest", "guests")
+    visitor_id = guest.get("/guest/").json()["visitor"]
+    body = json.dumps({"data": [], "fn_index": 0, "session_hash": WINDOW + "b"}).encode("ascii")
+    with contextlib.closing(http.client.HTTPConnection(guest.base_url.host, guest.base_url.port, timeout=10)) as slow:
+        slow.putrequest("POST", "/guest/gradio_api/queue/join")
+        slow.putheader("cookie", f"{COOKIE}={guest.cookies[COOKIE]}")
+        slow.putheader("content-length", str(len(body)))
+        slow.endheaders(body[:5])
+        time.sleep(0.2)
+        visitors.end([one for one in visitors.of_role(Role.GUEST) if one.id == visitor_id])
+        slow.send(body[5:])
+        assert slow.getresponse().status == 403
+
+
 def test_an_event_reaches_the_page_written_anew_without_what_is_not_gradios(client: Client) -> None:
     guest = client("guest", "guests")
     sent = {"data": ["¿qué?"], "fn_index": 2, "session_hash": WINDOW + "a", "simple_format": True, "batched": True}
@@ -209,7 +228,9 @@ def test_an_event_reaches_the_page_written_anew_without_what_is_not_gradios(clie
 @pytest.mark.parametrize("body", [
     b"", b"[]", b"null", b"{", b'{"fn_index": 1}', b'{"session_hash": 5, "fn_index": 1}', b'{"session_hash": "short"}',
     b'{"session_hash": "abcdefgh999", "fn_index": "1"}', b'{"session_hash": "../../etc/x", "fn_index": 1}',
-    b'{"session_hash": "abcdefgh998", "data": "' + b"x" * 70_000 + b'"}', b"[" * 30_000, b"\xff" * 10])
+    b'{"session_hash": "abcdefgh998", "data": "' + b"x" * 70_000 + b'"}', b"[" * 30_000, b"\xff" * 10,
+    b'{"session_hash": "abcdefgh997", "fn_index": 1, "data": [{"text": "half of a pair: \\ud800"}]}',
+    b'{"session_hash": "abcdefgh996", "fn_index": 1, "data": [[{"path": "http://203.0.113.9/x", "meta": {}}]]}'])
 def test_an_event_that_is_not_plainly_one_is_refused(client: Client, body: bytes) -> None:
     assert client("guest", "guests").post("/guest/gradio_api/queue/join", content=body).status_code == 403
 

@@ -125,6 +125,7 @@ class Guest:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.http.post("/taller/logout")
         self.http.close()
 
     def join(self, number: int, data: list[Any], event: Any = None, path: str = "/guest") -> httpx.Response:
@@ -275,13 +276,23 @@ def test_a_guest_asks_one_question_at_a_time_and_no_long_one(shared: Shared, gue
     second.http.close()
 
 
-def test_a_file_on_this_machine_is_no_part_of_a_guests_question(shared: Shared, guest: Guest) -> None:
-    before = [document.source for document in shared.workshop.collection.store.documents()]
-    secret = shared.workshop.settings.docs_dir / "nómina.txt"
-    file = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
-    said = guest.call("ask", [{"text": "¿Qué dice?", "files": [file]}, None])
-    assert "4321" not in said
-    assert [document.source for document in shared.workshop.collection.store.documents()] == before
+def test_no_event_of_a_guest_names_a_file_here_or_an_address_to_fetch(shared: Shared, guest: Guest) -> None:
+    for path in (str(shared.workshop.settings.docs_dir / "nómina.txt"), "http://example.org/anything"):
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        for number, one in shared.handlers("/guest").items():
+            data = [{"text": "¿Qué dice?", "files": [file]} if one.fn.__name__ == "ask" else file, None]
+            assert guest.join(number, data).status_code == 403
+
+
+def test_an_answer_ends_with_its_guests_session_though_nobody_reads_it(shared: Shared) -> None:
+    shared.ollama.behaviour = Behaviour(reply="palabra " * 200, tokens_per_second=2.0)
+    assert wait_for(lambda: shared.ollama.active_chats == 0, 5)
+    with Guest(shared) as leaving:
+        asking = next(n for n, one in shared.handlers("/guest").items() if one.fn.__name__ == "ask")
+        assert leaving.join(asking, [{"text": "¿Quién cuida el faro?", "files": []}, None]).status_code == 200
+        assert wait_for(lambda: shared.ollama.active_chats == 1, 20)
+        shared.workshop.sharing.end_guest(max(shared.workshop.sharing.guests(), key=lambda one: one.since).id)
+        assert wait_for(lambda: shared.ollama.active_chats == 0, 5)
 
 
 ATTACKS: list[tuple[str, str, dict[str, str], int]] = [

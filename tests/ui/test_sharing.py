@@ -22,7 +22,7 @@ from ui import sharing as sharing_module
 from ui import tunnel as tunnel_module
 from ui.sharing import OWNER, Sharing
 from ui.tunnel import Command, open_tunnel
-from ui.visitors import Role, Visitors
+from ui.visitors import Role, Visitor, Visitors
 
 FAKE = Path(__file__).resolve().parent.parent / "fake_tunnel.py"
 NAME = "abc123.gradio.live"
@@ -58,8 +58,10 @@ class Share:
     def pid(self) -> int:
         return int(self.pid_file.read_text(encoding="ascii"))
 
-    def enter(self, name: str, password: str) -> tuple[Role, str, float] | None:
-        return asyncio.run(self.sharing.enter(name, password))
+    def enter(self, name: str, password: str) -> Visitor | None:
+        entered = asyncio.run(self.sharing.enter(name, password))
+        assert entered is None or self.visitors.of(entered[0]) is entered[1]
+        return entered[1] if entered else None
 
 
 def fake(name: str, pid_file: Path) -> Command:
@@ -104,7 +106,8 @@ def test_the_guests_password_opens_a_guests_session_until_the_share_ends(share: 
     assert one.enter(name, "") is None
     one.sharing.start_now(15)
     status = one.sharing.status
-    assert one.enter(name, status.password) == (Role.GUEST, "1", status.ends_at)
+    guest = one.enter(name, status.password)
+    assert guest is not None and (guest.role, guest.name, guest.ends_at) == (Role.GUEST, "1", status.ends_at)
     assert one.enter(OWNER, status.password) is None
     one.sharing.close()
     assert one.enter(name, status.password) is None
@@ -112,7 +115,7 @@ def test_the_guests_password_opens_a_guests_session_until_the_share_ends(share: 
 
 def test_the_owners_password_opens_an_owners_session(share: Open) -> None:
     entered = share(owner_password="a long password").enter(OWNER, "a long password")
-    assert entered is not None and entered[0] is Role.OWNER
+    assert entered is not None and entered.role is Role.OWNER
 
 
 def test_stopping_ends_the_tunnel_the_address_and_every_guests_session_but_not_the_owners(share: Open) -> None:
