@@ -112,8 +112,9 @@ class ShareEvents:
         """Let guests find documents, or no longer."""
         data, language, said = event._data or {}, language_of(request), ""
         try:
-            for source in data.get("sources") or ():
-                self._sharing.set_allowed(str(source), bool(data.get("allowed")))
+            self._sharing.allow(map(str, data.get("sources") or ()), bool(data.get("allowed")))
+        except AppError as error:
+            said = notices_html(error_notice(language, error))
         except OSError:
             _log.warning("What guests may see could not be saved", exc_info=True)
             said = notices_html(error_notice(language, AppError("share_not_saved", folder=str(self._folder))))

@@ -101,8 +101,7 @@ class Sharing:
         with self._lock:
             if self._status.state != "off":
                 raise AppError("share_running")
-            if self._forbidden is None:
-                raise AppError("share_unreadable", path=str(self._file))
+            self._known_forbidden()
             self._share += 1
             share, self._status = self._share, ShareStatus("starting")
         try:
@@ -157,20 +156,24 @@ class Sharing:
         """Whether guests may find and read a document."""
         return self._forbidden is not None and source not in self._forbidden
 
-    def set_allowed(self, source: str, allowed: bool) -> None:
-        """Allow or forbid a document, from now on and after a restart. Raises OSError when that cannot be written."""
-        with self._lock:
-            forbidden = self._forbidden or frozenset()
-            self.forbid_only(forbidden - {source} if allowed else forbidden | {source})
+    def allow(self, sources: Iterable[str], allowed: bool) -> None:
+        """Allow or forbid documents, from now on and after a restart.
 
-    def forbid_only(self, sources: Iterable[str]) -> None:
-        """Forbid exactly these documents. Raises OSError when that cannot be written; then nothing changed."""
+        Raises AppError `share_unreadable` when it is not known which were forbidden before, and OSError when it cannot
+        be written; then nothing changed.
+        """
         with self._lock:
-            wanted = frozenset(sources)
+            forbidden = self._known_forbidden()
+            wanted = forbidden - set(sources) if allowed else forbidden | set(sources)
             unfinished = self._file.with_name(f"{self._file.name}.{os.getpid()}.tmp")
             unfinished.write_text(json.dumps({"forbidden": sorted(wanted)}, ensure_ascii=False), encoding="utf-8")
             unfinished.replace(self._file)
             self._forbidden = wanted
+
+    def _known_forbidden(self) -> frozenset[str]:
+        if self._forbidden is None:
+            raise AppError("share_unreadable", path=str(self._file))
+        return self._forbidden
 
     def _open(self, share: int, seconds: float) -> None:
         """Open a way in, and let guests come."""

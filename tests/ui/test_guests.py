@@ -103,7 +103,7 @@ def running(settings: Settings, ollama: OllamaServer) -> Iterator[Shared]:
         port = free_port()
         stack.enter_context(one.opened(workshop, port))
         stack.callback(one.sharing.close)
-        one.sharing.set_allowed("nómina.txt", False)
+        one.sharing.allow(["nómina.txt"], False)
         one.sharing.start_now(60)
         app = one._app
         assert app is not None
@@ -235,12 +235,12 @@ def test_what_is_forbidden_later_is_not_shown_any_more(guest: Guest) -> None:
     guest.ask("¿A qué hora se enciende el faro de Almenara?")
     click = {"turn": 0, "number": 1}
     assert "19:40" in guest.call("show", [None], click)
-    guest.shared.workshop.sharing.set_allowed("faro.txt", False)
+    guest.shared.workshop.sharing.allow(["faro.txt"], False)
     try:
         shown = guest.call("show", [None], click)
         assert "19:40" not in shown and translate("es", "share.not_shared_now") in shown
     finally:
-        guest.shared.workshop.sharing.set_allowed("faro.txt", True)
+        guest.shared.workshop.sharing.allow(["faro.txt"], True)
 
 
 def test_a_guest_sees_neither_the_owners_conversations_nor_another_guests(shared: Shared, guest: Guest) -> None:

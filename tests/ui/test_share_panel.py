@@ -124,7 +124,7 @@ def test_only_what_changed_is_drawn_anew(panel: Panel) -> None:
     seen, *_ = panel.events.refresh(None, ENGLISH)
     assert isinstance(seen, Seen)
     assert panel.events.refresh(seen, ENGLISH) == [SKIPPED] * 7
-    panel.sharing.set_allowed("bombas.pdf", False)
+    panel.sharing.allow(["bombas.pdf"], False)
     seen, pill, state, form, guests, asked, documents = panel.events.refresh(seen, ENGLISH)
     assert [pill, form, guests, asked] == [SKIPPED] * 4
     assert text("share.found.many", found=2, count=3) in state and "bombas.pdf" in documents

@@ -226,9 +226,9 @@ def test_a_password_stands_neither_in_a_log_nor_in_the_process_list(share: Open,
 def test_what_guests_may_see_is_kept(share: Open, tmp_path: Path) -> None:
     one = share().sharing
     assert one.allowed("nómina.pdf")
-    one.set_allowed("nómina.pdf", False)
-    one.set_allowed("plan.txt", False)
-    one.set_allowed("plan.txt", True)
+    one.allow(["nómina.pdf"], False)
+    one.allow(["plan.txt"], False)
+    one.allow(["plan.txt"], True)
     assert (one.allowed("nómina.pdf"), one.allowed("plan.txt")) == (False, True)
     again = Share(tmp_path).sharing
     assert not again.allowed("nómina.pdf") and again.allowed("plan.txt")
@@ -242,6 +242,8 @@ def test_what_guests_may_see_being_unreadable_shows_them_nothing_and_is_said(
     assert not one.allowed("plan.txt")
     with pytest.raises(AppError, match="share_unreadable"):
         one.start_now(15)
+    with pytest.raises(AppError, match="share_unreadable"):
+        one.allow(["plan.txt"], True)
 
 
 def test_the_owner_sees_what_was_asked_in_the_last_hour(share: Open, monkeypatch: pytest.MonkeyPatch) -> None:
