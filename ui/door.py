@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
+from weakref import WeakKeyDictionary
 
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ui.guest_requests import GuestRequests, small_body
+from ui.guest_requests import GuestRequests, is_stream, small_body
 from ui.i18n import LANGUAGE_COOKIE, LANGUAGES, choose_language, translate
 from ui.login_page import login_page
 from ui.visitors import VISITOR, Role, Visitor, Visitors
@@ -26,7 +28,8 @@ from ui.visitors import VISITOR, Role, Visitor, Visitors
 COOKIE = "taller_session"
 LOGIN_PATH, LOGOUT_PATH, GUEST_PATH = "/taller/login", "/taller/logout", "/guest"
 ICON_PATH = "/favicon.ico"  # the same for everyone, and browsers ask for it before a login
-MOST_AT_ONCE = 16  # requests of one guest; their page holds two open and sends one at a time
+AT_ONCE = 8  # requests of one guest; the others wait, for over HTTP/2 a browser asks for all files of a page together
+MOST_STREAMS = 16  # that one guest may hold open; a window of their page holds two
 MAX_LOGIN_BYTES = 4096
 
 Enter = Callable[[str, str], Awaitable[tuple[str, Visitor] | None]]
@@ -40,7 +43,8 @@ class Door:
                  trusting: bool) -> None:
         self._app, self._visitors, self._enter, self._guests = app, visitors, enter, guests
         self._trusting = trusting
-        self._under_way: dict[str, int] = {}
+        self._turns: WeakKeyDictionary[Visitor, asyncio.Semaphore] = WeakKeyDictionary()
+        self._streams: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,21 +87,27 @@ class Door:
 
     async def _admit_guest(self, visitor: Visitor, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        if self._under_way.get(visitor.id, 0) >= MOST_AT_ONCE:
-            await PlainTextResponse(said(headers, "access.busy"), 429)(scope, receive, send)
+        checked = await self._guests.check(visitor, scope, receive)
+        if checked is None or visitor.ended:  # a body may have taken its time
+            await denied(headers)(scope, receive, send)
             return
-        self._under_way[visitor.id] = self._under_way.get(visitor.id, 0) + 1
+        scope[VISITOR] = visitor
+        if is_stream(scope["path"]):
+            await self._stream(visitor, scope, checked, send)
+            return
+        async with self._turns.setdefault(visitor, asyncio.Semaphore(AT_ONCE)):
+            await self._while_here(visitor, scope, checked, send)
+
+    async def _stream(self, visitor: Visitor, scope: Scope, receive: Receive, send: Send) -> None:
+        """An answer that goes on until someone ends it."""
+        if self._streams[visitor.id] >= MOST_STREAMS:
+            await PlainTextResponse(said(Headers(scope=scope), "access.busy"), 429)(scope, receive, send)
+            return
+        self._streams[visitor.id] += 1
         try:
-            checked = await self._guests.check(visitor, scope, receive)
-            if checked is None or visitor.ended:  # a body may have taken its time
-                await denied(headers)(scope, receive, send)
-            else:
-                scope[VISITOR] = visitor
-                await self._while_here(visitor, scope, checked, send)
+            await self._while_here(visitor, scope, receive, send)
         finally:
-            left = self._under_way.pop(visitor.id) - 1
-            if left:
-                self._under_way[visitor.id] = left
+            self._streams -= Counter((visitor.id,))  # leaves out who has none
 
     async def _while_here(self, visitor: Visitor, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and break off when the session ends."""

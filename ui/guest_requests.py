@@ -24,6 +24,7 @@ WINDOWS = 20  # that one guest may have; the oldest is forgotten
 PREFIX = "/guest"
 # Files of the page, the same for everyone who may see it.
 _FILES = re.compile(r"/(config|theme\.css|favicon\.ico|manifest\.json|(static|assets|svelte)/[\w./@+-]*)?")
+_EVENTS, _HEARTBEAT = "/gradio_api/queue/data", "/gradio_api/heartbeat/"
 _WINDOW = re.compile(r"[a-z0-9]{8,24}")  # gradio's name for a window of a browser, made there
 # The fields gradio's page sends with an event.
 _FIELDS = ("data", "fn_index", "session_hash", "event_data", "trigger_id", "event_id")
@@ -43,11 +44,11 @@ class GuestRequests:
             return None
         if method in ("GET", "HEAD") and _FILES.fullmatch(path):
             return _body(b"", receive)
-        if method == "GET" and path == "/gradio_api/queue/data":
+        if method == "GET" and path == _EVENTS:
             named = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("session_hash", [])
             return receive if len(named) == 1 and self._owns(visitor, named[0]) else None
-        if method == "GET" and path.startswith("/gradio_api/heartbeat/"):
-            return receive if self._owns(visitor, path.removeprefix("/gradio_api/heartbeat/")) else None
+        if method == "GET" and path.startswith(_HEARTBEAT):
+            return receive if self._owns(visitor, path.removeprefix(_HEARTBEAT)) else None
         if method == "POST" and path in ("/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"):
             return await self._event(visitor, scope, receive)
         return None
@@ -84,6 +85,11 @@ class GuestRequests:
             forgotten, _ = own.popitem(last=False)
             del self._windows[forgotten]
         return True
+
+
+def is_stream(path: str) -> bool:
+    """Whether a request that may pass is answered for as long as the window is there."""
+    return path.removeprefix(PREFIX).startswith((_EVENTS, _HEARTBEAT))
 
 
 def _without_files(found: dict[str, Any]) -> dict[str, Any]:

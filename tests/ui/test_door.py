@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ui.door import COOKIE, LOGIN_PATH, LOGOUT_PATH, MOST_AT_ONCE, Door, Enter
+from ui.door import AT_ONCE, COOKIE, LOGIN_PATH, LOGOUT_PATH, MOST_STREAMS, Door, Enter
 from ui.guest_requests import GuestRequests
 from ui.i18n import translate
 from ui.listening import Listening
@@ -41,6 +41,20 @@ async def endless(request: Request) -> Response:
     return StreamingResponse(ticks(), media_type="text/event-stream")
 
 
+class Slow:
+    """Takes its time, and says how many it did so for together."""
+
+    def __init__(self) -> None:
+        self._at_once = 0
+
+    async def answer(self, request: Request) -> Response:
+        self._at_once += 1
+        most = self._at_once
+        await asyncio.sleep(0.02)
+        self._at_once -= 1
+        return JSONResponse({"at_once": most})
+
+
 def entering(visitors: Visitors) -> Enter:
     async def enter(name: str, password: str) -> tuple[str, Visitor] | None:
         known = {("taller", "owners"): (Role.OWNER, "taller"), ("guest", "guests"): (Role.GUEST, "1")}
@@ -61,6 +75,7 @@ def visitors() -> Visitors:
 def address(visitors: Visitors) -> Iterator[Callable[[bool], str]]:
     app = Starlette(routes=[
         Route("/guest/gradio_api/queue/data", endless),
+        Route("/guest/assets/slow.js", Slow().answer),
         Route("/{path:path}", told, methods=list(METHODS))])
     with Listening() as listening:
         ports = {trusting: listening.listen(Door(app, visitors, entering(visitors), GuestRequests(),
@@ -248,15 +263,31 @@ def test_a_window_belongs_to_the_guest_who_named_it_first(client: Client) -> Non
     assert first.post("/guest/gradio_api/queue/join", json=event).status_code == 200
 
 
-def test_one_guest_holds_no_more_than_a_few_requests_at_once(client: Client) -> None:
+def test_one_guest_holds_no_more_than_a_few_streams_at_once(client: Client) -> None:
     guest, other = client("guest", "guests"), client("guest", "guests")
-    with streams(guest, MOST_AT_ONCE):
-        assert guest.get("/guest/config").status_code == 429
-        assert other.get("/guest/config").status_code == 200
+    one_more = {"session_hash": "onemore00001"}
+
+    def status() -> int:
+        with guest.stream("GET", "/guest/gradio_api/queue/data", params=one_more) as answer:
+            return answer.status_code
+    with streams(guest, MOST_STREAMS):
+        assert status() == 429
+        assert guest.get("/guest/config").status_code == other.get("/guest/config").status_code == 200
     give_up = time.monotonic() + 5
-    while guest.get("/guest/config").status_code == 429 and time.monotonic() < give_up:
+    while status() == 429 and time.monotonic() < give_up:
         time.sleep(0.05)
-    assert guest.get("/guest/config").status_code == 200
+    assert status() == 200
+
+
+def test_a_guests_requests_wait_for_each_other_and_none_is_lost(client: Client) -> None:
+    async def all_at_once(url: str, cookie: str) -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20, cookies={COOKIE: cookie},
+                                     limits=httpx.Limits(max_connections=100)) as browser:
+            return await asyncio.gather(*[browser.get("/guest/assets/slow.js") for _ in range(10 * AT_ONCE)])
+    guest = client("guest", "guests")
+    answers = asyncio.run(all_at_once(str(guest.base_url), guest.cookies[COOKIE]))
+    assert {answer.status_code for answer in answers} == {200}
+    assert max(answer.json()["at_once"] for answer in answers) == AT_ONCE
 
 
 @contextlib.contextmanager
