@@ -17,7 +17,7 @@ from ui.access import AccessPolicy, RequestGuard, host_name, near_address
 from ui.door import GUEST_PATH, Door
 from ui.first_script import FirstScript
 from ui.guest_requests import GuestRequests
-from ui.listening import GUESTS_CONNECTIONS, Listener, Listening
+from ui.listening import MOST_CONNECTIONS, Listener, Listening
 from ui.sharing import Sharing
 from ui.tunnel import gradio_command
 from ui.visitors import Visitors
@@ -57,7 +57,7 @@ class House:
         self._app, self._port = pages(workshop), port
         with self._listening:
             listener = self._listening.listen(self._guarded(self._policy, self._trusting), self._host, port,
-                                              lifespan=True)
+                                              lifespan=True, most=None if self._trusting else MOST_CONNECTIONS)
             try:
                 yield
             finally:
@@ -75,7 +75,7 @@ class House:
 
     def _listen_to_guests(self) -> Listener:
         return self._listening.listen(self._guarded(self._guests_policy, False), "127.0.0.1", 0, lifespan=False,
-                                      most=GUESTS_CONNECTIONS)
+                                      most=MOST_CONNECTIONS)
 
     def _guarded(self, policy: AccessPolicy, trusting: bool) -> ASGIApp:
         from ui.page import head

@@ -20,17 +20,24 @@ HEADER_SECONDS = 10.0  # for a connection to bring its first request's headers
 KEEP_SECONDS = 15  # for the next request on an idle connection
 LAST_SECONDS, CLOSE_SECONDS = 0.3, 2  # for answers under way when a listener closes; for all of it
 START_SECONDS = 30.0
-GUESTS_CONNECTIONS = 300  # connections at once on an address for guests: a page needs six at most
+# Connections at once on an address that others can reach: a browser opens six, and a tunnel or a proxy that speaks
+# HTTP/2 with browsers one for each file of the page that one waits for.
+MOST_CONNECTIONS = 600
+_FILES_OPEN = 4096  # that a program may have, each connection one of them; macOS lets it have 256 unless it asks
 
 
 class Patient(H11Protocol):
-    """Closes a connection whose next request does not arrive: uvicorn alone waits for headers for ever."""
+    """Closes a connection whose next request does not arrive, and one too many: uvicorn alone waits for headers for
+    ever, and refuses requests but no connections."""
 
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._watch()
+        if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency:
+            self.transport.close()
+        else:
+            self._watch()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -76,6 +83,7 @@ class Listening:
     """The loop that all listeners share. Used as a context."""
 
     def __enter__(self) -> Listening:
+        _ask_for_files()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
         self._thread.start()
@@ -112,6 +120,18 @@ class Listening:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+
+
+def _ask_for_files() -> None:
+    """Room for the connections beside what the library has open. Windows knows no such limit."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _FILES_OPEN if hard == resource.RLIM_INFINITY else min(_FILES_OPEN, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bound(host: str, port: int) -> socket.socket:
