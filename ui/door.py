@@ -92,16 +92,18 @@ class Door:
             await denied(headers)(scope, receive, send)
             return
         scope[VISITOR] = visitor
-        if is_stream(scope["path"]):
+        if self._guests.busy(visitor, scope["path"]):
+            await busy(headers)(scope, receive, send)
+        elif is_stream(scope["path"]):
             await self._stream(visitor, scope, checked, send)
-            return
-        async with self._turns.setdefault(visitor, asyncio.Semaphore(AT_ONCE)):
-            await self._while_here(visitor, scope, checked, send)
+        else:
+            async with self._turns.setdefault(visitor, asyncio.Semaphore(AT_ONCE)):
+                await self._while_here(visitor, scope, checked, send)
 
     async def _stream(self, visitor: Visitor, scope: Scope, receive: Receive, send: Send) -> None:
         """An answer that goes on until someone ends it."""
         if self._streams[visitor.id] >= MOST_STREAMS:
-            await PlainTextResponse(said(Headers(scope=scope), "access.busy"), 429)(scope, receive, send)
+            await busy(Headers(scope=scope))(scope, receive, send)
             return
         self._streams[visitor.id] += 1
         try:
@@ -178,6 +180,10 @@ def stranger(method: str, path: str, headers: Headers) -> Response:
 
 def denied(headers: Headers) -> Response:
     return PlainTextResponse(said(headers, "access.denied"), 403, {"cache-control": "no-store"})
+
+
+def busy(headers: Headers) -> Response:
+    return PlainTextResponse(said(headers, "access.busy"), 429, {"cache-control": "no-store"})
 
 
 def see_other(place: str) -> Response:

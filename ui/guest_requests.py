@@ -11,7 +11,8 @@ import asyncio
 import json
 import re
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from starlette.types import Message, Receive, Scope
@@ -24,18 +25,32 @@ WINDOWS = 20  # that one guest may have; the oldest is forgotten
 PREFIX = "/guest"
 # Files of the page, the same for everyone who may see it.
 _FILES = re.compile(r"/(config|theme\.css|favicon\.ico|manifest\.json|(static|assets|svelte)/[\w./@+-]*)?")
-_EVENTS, _HEARTBEAT = "/gradio_api/queue/data", "/gradio_api/heartbeat/"
+_ASK, _EVENTS, _HEARTBEAT = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/heartbeat/"
 _WINDOW = re.compile(r"[a-z0-9]{8,24}")  # gradio's name for a window of a browser, made there
 # The fields gradio's page sends with an event.
 _FIELDS = ("data", "fn_index", "session_hash", "event_data", "trigger_id", "event_id")
 
 
-class GuestRequests:
-    """Tells what is let through. A window belongs to the guest whose browser named it first."""
+class Windows(Protocol):
+    """What is kept for the windows of the guests' page."""
 
-    def __init__(self) -> None:
-        self._windows: dict[str, str] = {}
-        self._of_guest: dict[str, OrderedDict[str, None]] = {}
+    def are_busy(self, windows: Iterable[str]) -> bool: ...
+
+    async def forget(self, window: str) -> None: ...
+
+
+class GuestRequests:
+    """Tells what is let through. A window belongs to the guest whose browser named it first; `windows` does what is to
+    be done about it. For one event loop."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+        self._owners: dict[str, Visitor] = {}
+        self._of_guest: dict[Visitor, OrderedDict[str, None]] = {}
+
+    def busy(self, visitor: Visitor, path: str) -> bool:
+        """Whether a request that may pass asks for more than one guest gets at once."""
+        return path == f"{PREFIX}{_ASK}" and self._windows.are_busy(self._of_guest.get(visitor, ()))
 
     async def check(self, visitor: Visitor, scope: Scope, receive: Receive) -> Receive | None:
         """Where the request's body comes from when it may pass; None when it may not."""
@@ -46,10 +61,10 @@ class GuestRequests:
             return _body(b"", receive)
         if method == "GET" and path == _EVENTS:
             named = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("session_hash", [])
-            return receive if len(named) == 1 and self._owns(visitor, named[0]) else None
+            return receive if len(named) == 1 and await self._owns(visitor, named[0]) else None
         if method == "GET" and path.startswith(_HEARTBEAT):
-            return receive if self._owns(visitor, path.removeprefix(_HEARTBEAT)) else None
-        if method == "POST" and path in ("/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"):
+            return receive if await self._owns(visitor, path.removeprefix(_HEARTBEAT)) else None
+        if method == "POST" and path in (_ASK, "/gradio_api/cancel", "/gradio_api/reset"):
             return await self._event(visitor, scope, receive)
         return None
 
@@ -63,7 +78,9 @@ class GuestRequests:
             clean = json.dumps(fields, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             return None
-        if not self._owns(visitor, fields.get("session_hash")) or not isinstance(fields.get("fn_index", 0), int):
+        if not isinstance(fields.get("fn_index", 0), int):
+            return None
+        if not await self._owns(visitor, fields.get("session_hash")):
             return None
         kept = [(name, value) for name, value in scope["headers"]
                 if name not in (b"content-length", b"content-type", b"transfer-encoding")]
@@ -71,20 +88,28 @@ class GuestRequests:
                             (b"content-length", str(len(clean)).encode("ascii"))]
         return _body(clean, receive)
 
-    def _owns(self, visitor: Visitor, window: Any) -> bool:
+    async def _owns(self, visitor: Visitor, window: Any) -> bool:
         """Whether a window is this guest's; one that nobody named yet becomes so."""
         if not isinstance(window, str) or not _WINDOW.fullmatch(window):
             return False
-        owner = self._windows.setdefault(window, visitor.id)
-        if owner != visitor.id:
+        if self._owners.setdefault(window, visitor) is not visitor:
             return False
-        own = self._of_guest.setdefault(visitor.id, OrderedDict())
+        own = self._of_guest.setdefault(visitor, OrderedDict())
+        is_new = window not in own
         own[window] = None
         own.move_to_end(window)
-        if len(own) > WINDOWS:
-            forgotten, _ = own.popitem(last=False)
-            del self._windows[forgotten]
+        if is_new:
+            await self._forget_some(own)
         return True
+
+    async def _forget_some(self, own: OrderedDict[str, None]) -> None:
+        """The oldest window of those who have too many, and all of those who are gone."""
+        forgotten = [own.popitem(last=False)[0]] if len(own) > WINDOWS else []
+        for visitor in [one for one in self._of_guest if one.ended]:
+            forgotten += self._of_guest.pop(visitor)
+        for window in forgotten:
+            del self._owners[window]
+            await self._windows.forget(window)
 
 
 def is_stream(path: str) -> bool:

@@ -17,6 +17,7 @@ from ui.access import AccessPolicy, RequestGuard, host_name, near_address
 from ui.door import GUEST_PATH, Door
 from ui.first_script import FirstScript
 from ui.guest_requests import GuestRequests
+from ui.guest_windows import GuestWindows
 from ui.listening import MOST_CONNECTIONS, Listener, Listening
 from ui.sharing import Sharing
 from ui.tunnel import gradio_command
@@ -42,9 +43,10 @@ class House:
         self._policy = AccessPolicy(host, data_dir=settings.data_dir, allowed_hosts=allowed, max_body_bytes=most)
         # Bound to no name: only what the tunnel is called is let in.
         self._guests_policy = AccessPolicy("", data_dir=settings.data_dir, max_body_bytes=most)
-        self._visitors, self._requests = Visitors(), GuestRequests()
+        self._visitors = Visitors()
         self._listening = Listening()
         self._app: FastAPI | None = None
+        self._requests: GuestRequests | None = None
         self._port = 0
         self.sharing = Sharing(settings.data_dir, self._visitors, listen=self._listen_to_guests,
                                admit=self._guests_policy.allow, command=gradio_command(settings.data_dir),
@@ -54,7 +56,8 @@ class House:
     @contextlib.contextmanager
     def opened(self, workshop: Workshop, port: int) -> Iterator[None]:
         """The page, served on `port`."""
-        self._app, self._port = pages(workshop), port
+        self._app, windows = pages(workshop)
+        self._requests, self._port = GuestRequests(windows), port
         with self._listening:
             listener = self._listening.listen(self._guarded(self._policy, self._trusting), self._host, port,
                                               lifespan=True, most=None if self._trusting else MOST_CONNECTIONS)
@@ -80,13 +83,13 @@ class House:
     def _guarded(self, policy: AccessPolicy, trusting: bool) -> ASGIApp:
         from ui.page import head
 
-        assert self._app is not None
+        assert self._app is not None and self._requests is not None
         door = Door(self._app, self._visitors, self.sharing.enter, self._requests, trusting=trusting)
         return RequestGuard(FirstScript(door, head()), policy)
 
 
-def pages(workshop: Workshop) -> FastAPI:
-    """The owner's page at `/`, the guests' at `/guest/`."""
+def pages(workshop: Workshop) -> tuple[FastAPI, GuestWindows]:
+    """The owner's page at `/`, the guests' at `/guest/`, and the windows of the latter."""
     import gradio as gr
     from fastapi import FastAPI
 
@@ -95,9 +98,10 @@ def pages(workshop: Workshop) -> FastAPI:
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     # The guests' first: the other takes every path.
-    for page, path in ((build_guest_page(workshop), GUEST_PATH), (build_ui(workshop), "/")):
+    guests = build_guest_page(workshop)
+    for page, path in ((guests, GUEST_PATH), (build_ui(workshop), "/")):
         app = gr.mount_gradio_app(app, page, path, **_looks(path))
-    return app
+    return app, GuestWindows(guests)
 
 
 def _looks(path: str) -> dict[str, Any]:

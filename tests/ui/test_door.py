@@ -7,7 +7,7 @@ import contextlib
 import http.client
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ui.door import AT_ONCE, COOKIE, LOGIN_PATH, LOGOUT_PATH, MOST_STREAMS, Door, Enter
-from ui.guest_requests import GuestRequests
+from ui.guest_requests import WINDOWS, GuestRequests
 from ui.i18n import translate
 from ui.listening import Listening
 from ui.visitors import VISITOR, Role, Visitor, Visitors
@@ -39,6 +39,19 @@ async def endless(request: Request) -> Response:
             await asyncio.sleep(0.05)
 
     return StreamingResponse(ticks(), media_type="text/event-stream")
+
+
+class Windows:
+    """Those of the guests' page, without one: busy when it is said, and which were forgotten."""
+
+    def __init__(self) -> None:
+        self.busy, self.forgotten = False, list[str]()
+
+    def are_busy(self, windows: Iterable[str]) -> bool:
+        return self.busy and bool(list(windows))
+
+    async def forget(self, window: str) -> None:
+        self.forgotten.append(window)
 
 
 class Slow:
@@ -72,13 +85,18 @@ def visitors() -> Visitors:
 
 
 @pytest.fixture(scope="module")
-def address(visitors: Visitors) -> Iterator[Callable[[bool], str]]:
+def windows() -> Windows:
+    return Windows()
+
+
+@pytest.fixture(scope="module")
+def address(visitors: Visitors, windows: Windows) -> Iterator[Callable[[bool], str]]:
     app = Starlette(routes=[
         Route("/guest/gradio_api/queue/data", endless),
         Route("/guest/assets/slow.js", Slow().answer),
         Route("/{path:path}", told, methods=list(METHODS))])
     with Listening() as listening:
-        ports = {trusting: listening.listen(Door(app, visitors, entering(visitors), GuestRequests(),
+        ports = {trusting: listening.listen(Door(app, visitors, entering(visitors), GuestRequests(windows),
                                                  trusting=trusting), "127.0.0.1", 0, lifespan=False)
                  for trusting in (True, False)}
         yield lambda trusting: f"http://127.0.0.1:{ports[trusting].port}"
@@ -261,6 +279,30 @@ def test_a_window_belongs_to_the_guest_who_named_it_first(client: Client) -> Non
     assert stolen.status_code == 403
     assert second.get(f"/guest/gradio_api/heartbeat/{window}").status_code == 403
     assert first.post("/guest/gradio_api/queue/join", json=event).status_code == 200
+
+
+def test_a_guests_windows_are_forgotten_when_they_are_too_many_or_the_guest_is_gone(
+        client: Client, windows: Windows) -> None:
+    first, second = client("guest", "guests"), client("guest", "guests")
+    named = [f"many{number:08d}" for number in range(WINDOWS + 1)]
+    for window in named:
+        assert first.post("/guest/gradio_api/reset", json={"session_hash": window}).status_code == 200
+    assert windows.forgotten[-1] == named[0]
+    first.post(LOGOUT_PATH)
+    assert second.post("/guest/gradio_api/reset", json={"session_hash": "another00001"}).status_code == 200
+    assert set(named) <= set(windows.forgotten)
+
+
+def test_a_guest_who_has_much_under_way_can_stop_it_but_not_begin_more(client: Client, windows: Windows) -> None:
+    guest = client("guest", "guests")
+    event = {"data": [], "fn_index": 0, "session_hash": "much00000001"}
+    windows.busy = True
+    try:
+        assert guest.post("/guest/gradio_api/queue/join", json=event).status_code == 429
+        assert guest.post("/guest/gradio_api/cancel", json=event).status_code == 200
+    finally:
+        windows.busy = False
+    assert guest.post("/guest/gradio_api/queue/join", json=event).status_code == 200
 
 
 def test_one_guest_holds_no_more_than_a_few_streams_at_once(client: Client) -> None:

@@ -32,6 +32,8 @@ from tests.ollama_server import OllamaServer
 from tests.running_app import free_port, wait_for
 from ui import guest_page, house
 from ui.chat_view import plain
+from ui.guest_requests import WINDOWS
+from ui.guest_windows import MOST_UNREAD
 from ui.house import House
 from ui.i18n import translate
 from ui.workshop import Engines, Workshop
@@ -274,6 +276,22 @@ def test_a_guest_asks_one_question_at_a_time_and_no_long_one(shared: Shared, gue
     second.http.cookies.update(guest.http.cookies)
     assert plain(translate("es", "error.guest_busy")) in second.ask("¿Y cuándo se enciende?")
     second.http.close()
+
+
+def test_what_gradio_keeps_for_one_guest_is_bounded(shared: Shared, guest: Guest) -> None:
+    states = shared.apps["/guest"].get_blocks().state_holder
+    finding = next(n for n, one in shared.handlers("/guest").items() if one.fn.__name__ == "find")
+    windows = [uuid.uuid4().hex[:11] for _ in range(WINDOWS + 10)]
+    for guest.window in windows:
+        assert guest.join(finding, ["", None]).status_code == 200
+    assert sum(window in states for window in windows) <= WINDOWS
+    statuses = [guest.join(finding, ["", None]).status_code for _ in range(MOST_UNREAD)]
+    assert set(statuses) == {200, 429}
+    for guest.window in windows[-WINDOWS:]:
+        with guest.http.stream("GET", "/guest/gradio_api/queue/data",
+                               params={"session_hash": guest.window}) as answer:
+            assert any('"close_stream"' in line for line in answer.iter_lines())
+    assert guest.join(finding, ["", None]).status_code == 200
 
 
 def test_no_event_of_a_guest_names_a_file_here_or_an_address_to_fetch(shared: Shared, guest: Guest) -> None:
