@@ -68,6 +68,7 @@ def _serve(settings: Settings, language: str, options: ServeOptions, collection:
 
     conversations = Conversations(settings.data_dir / "conversations.sqlite3")
     stack.callback(conversations.close)
+    conversations.delete_of_others()  # of guests of earlier shares, who cannot come back to them
     port = free_port(options.host, options.port)
     if port != options.port:
         print(translate(language, "terminal.port_busy", wanted=options.port, port=port))
@@ -134,7 +135,8 @@ def _local_url(host: str, port: int) -> str:
 
 
 def _prepare_environment(settings: Settings) -> None:
-    """What gradio and its libraries read at import: no telemetry, uploads in our own private folder."""
+    """What gradio and its libraries read at import: no telemetry, uploads in our own private folder, no statistics of
+    handlers, which gradio would sum up anew after each of them."""
     logging.basicConfig(level=logging.WARNING)
     uploads = settings.data_dir.resolve() / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
@@ -142,7 +144,7 @@ def _prepare_environment(settings: Settings) -> None:
         uploads.chmod(0o700)
     _forget_old_uploads(uploads)
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(uploads),
-                      HF_HUB_DISABLE_TELEMETRY="1")
+                      GRADIO_ANALYTICS_CACHE_FREQUENCY=str(10**9), HF_HUB_DISABLE_TELEMETRY="1")
 
 
 def _forget_old_uploads(uploads: Path) -> None:

@@ -26,6 +26,7 @@ from core.errors import AppError
 
 SCHEMA_VERSION = 1
 _TITLE_CHARS = 60
+_QUERY_CHARS = 200  # each word is looked for in every turn, while others wait
 _BUSY_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
@@ -92,8 +93,8 @@ class Conversations:
 
     def list(self, query: str = "", owner: str | None = None, limit: int = 500) -> list[Summary]:
         """Those with turns, the last used first: of `owner` alone unless None; those whose title, questions or
-        answers hold every word of `query`, without regard to case or accents."""
-        words = json.dumps(folded(query).split())
+        answers hold every word of `query`, of its first 200 characters, without regard to case or accents."""
+        words = json.dumps(folded(query[:_QUERY_CHARS]).split())
         with self._transaction() as db:
             rows = db.execute(
                 "SELECT id, title, updated, (SELECT count(*) FROM turns WHERE conversation = c.id) AS turns"
@@ -143,6 +144,11 @@ class Conversations:
                 "DELETE FROM conversations WHERE deleted <= ?1 OR (updated <= ?1 AND NOT EXISTS"
                 " (SELECT 1 FROM turns WHERE conversation = conversations.id))",
                 (time.time() - older_than_seconds,)).rowcount
+
+    def delete_of_others(self, owner: str = "") -> int:
+        """Delete for good the conversations of everyone but `owner`; how many it was."""
+        with self._transaction() as db:
+            return db.execute("DELETE FROM conversations WHERE owner != ?", (owner,)).rowcount
 
     # Turns.
 

@@ -112,6 +112,20 @@ def test_the_first_question_is_the_title_until_it_is_renamed(kept: Conversations
     assert kept.list()[0].title == "Otra"
 
 
+def test_a_query_without_end_is_read_to_its_200th_character(kept: Conversations) -> None:
+    kept.save_turn(kept.create(), Turn("¿Qué bomba?"))
+    assert len(kept.list("bomba " * 33 + "xx" + "x" * 30_000)) == 0
+    assert len(kept.list("bomba " * 34 + "x" * 30_000)) == 1
+
+
+def test_conversations_of_others_are_deleted_and_the_owners_stay(kept: Conversations) -> None:
+    guests, owners = kept.create(owner="guest:1"), kept.create()
+    for conversation in (guests, owners):
+        kept.save_turn(conversation, Turn("¿Qué?"))
+    assert kept.delete_of_others() == 1
+    assert [one.id for one in kept.list(owner=None)] == [owners]
+
+
 def test_deleting_can_be_undone_until_it_is_emptied(kept: Conversations) -> None:
     conversation = kept.create()
     kept.save_turn(conversation, Turn("¿Qué?"))
