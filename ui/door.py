@@ -12,11 +12,11 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 from weakref import WeakKeyDictionary
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -37,12 +37,13 @@ Enter = Callable[[str, str], Awaitable[tuple[str, Visitor] | None]]
 
 class Door:
     """ASGI app in front of `app`. A `trusting` door takes everyone for the owner: only for an address that nobody else
-    can reach. `enter` begins the session that a name and password open, says its token, and takes its time."""
+    can reach. `enter` begins the session that a name and password open, says its token, and takes its time. `https`
+    says whether visitors come by HTTPS though no header does."""
 
     def __init__(self, app: ASGIApp, visitors: Visitors, enter: Enter, guests: GuestRequests, *,
-                 trusting: bool) -> None:
+                 trusting: bool, https: Callable[[], bool] = bool) -> None:
         self._app, self._visitors, self._enter, self._guests = app, visitors, enter, guests
-        self._trusting = trusting
+        self._trusting, self._https = trusting, https
         self._turns: WeakKeyDictionary[Visitor, asyncio.Semaphore] = WeakKeyDictionary()
         self._streams: Counter[str] = Counter()
 
@@ -144,16 +145,14 @@ class Door:
         token, visitor = entered
         response = see_other("/" if visitor.role is Role.OWNER else f"{GUEST_PATH}/")
         response.set_cookie(COOKIE, token, max_age=max(1, int(visitor.ends_at - time.time())), httponly=True,
-                            samesite="lax", secure=headers.get("x-forwarded-proto", "") == "https")
+                            samesite="lax",
+                            secure=self._https() or headers.get("x-forwarded-proto", "") == "https")
         await response(scope, receive, send)
 
 
 def cookies(headers: Headers) -> Mapping[str, str]:
-    """The cookies of a request; none of one that cannot be read."""
-    jar: SimpleCookie = SimpleCookie()
-    with contextlib.suppress(CookieError):
-        jar.load(headers.get("cookie", ""))
-    return {name: morsel.value for name, morsel in jar.items()}
+    """The cookies of a request, beside whatever other programs of the same machine left there: ports share them."""
+    return cookie_parser(headers.get("cookie", ""))
 
 
 def language(headers: Headers) -> str:

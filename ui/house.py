@@ -8,7 +8,7 @@ Knows no component of either page.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,14 +77,16 @@ class House:
         return (f"http://[{name}]:{self._port}" if ":" in name else f"http://{name}:{self._port}") if name else ""
 
     def _listen_to_guests(self) -> Listener:
-        return self._listening.listen(self._guarded(self._guests_policy, False), "127.0.0.1", 0, lifespan=False,
+        def https() -> bool:
+            return self.sharing.status.url.startswith("https:")
+        return self._listening.listen(self._guarded(self._guests_policy, False, https), "127.0.0.1", 0, lifespan=False,
                                       most=MOST_CONNECTIONS)
 
-    def _guarded(self, policy: AccessPolicy, trusting: bool) -> ASGIApp:
+    def _guarded(self, policy: AccessPolicy, trusting: bool, https: Callable[[], bool] = bool) -> ASGIApp:
         from ui.page import head
 
         assert self._app is not None and self._requests is not None
-        door = Door(self._app, self._visitors, self.sharing.enter, self._requests, trusting=trusting)
+        door = Door(self._app, self._visitors, self.sharing.enter, self._requests, trusting=trusting, https=https)
         return RequestGuard(FirstScript(door, head()), policy)
 
 

@@ -212,6 +212,23 @@ def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites_and_secure_behin
     assert "Secure" in behind
 
 
+def test_the_cookie_is_secure_where_visitors_come_by_https_though_no_header_says_so(
+        visitors: Visitors, windows: Windows) -> None:
+    door = Door(Starlette(), visitors, entering(visitors), GuestRequests(windows), trusting=False, https=lambda: True)
+
+    async def log_in() -> str:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://there") as browser:
+            answer = await browser.post(LOGIN_PATH, data={"name": "guest", "password": "guests"})
+        return answer.headers["set-cookie"]
+    assert "Secure" in asyncio.run(log_in())
+
+
+def test_the_cookies_of_other_programs_keep_nobody_out(client: Client) -> None:
+    owner = client("taller", "owners")
+    beside = f'theirs={{"a": [1, "b"]}}; {COOKIE}={owner.cookies[COOKIE]}; {{}}'
+    assert httpx.get(f"{owner.base_url}/config", headers={"cookie": beside}, trust_env=False).status_code == 200
+
+
 def test_logging_out_ends_the_session(client: Client) -> None:
     guest = client("guest", "guests")
     before = dict(guest.cookies)
