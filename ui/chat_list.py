@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 import gradio as gr
 
 from core.chat.conversations import Conversations
-from core.chat.turns import Summary
+from core.chat.exports import as_json, as_markdown
+from core.chat.turns import Conversation, Summary
 from core.errors import AppError
 from ui.chat_session import Session
 from ui.feedback import language_of
@@ -37,10 +40,11 @@ def owner_of(request: gr.Request) -> str:
 
 
 class ConversationList:
-    """What the list's buttons do; each returns the list's HTML, and `act` a file to download or nothing."""
+    """What the list's buttons do; each returns the list's HTML, and `act` a file to download or nothing, with passages
+    of the documents that may be read now."""
 
-    def __init__(self, conversations: Conversations) -> None:
-        self._conversations = conversations
+    def __init__(self, conversations: Conversations, allowed: Callable[[str], bool] = lambda source: True) -> None:
+        self._conversations, self._allowed = conversations, allowed
 
     async def find(self, query: str, session: Session, request: gr.Request) -> str:
         return await self.html(language_of(request), owner_of(request), session, query)
@@ -60,7 +64,7 @@ class ConversationList:
                 case "undo":
                     await asyncio.to_thread(self._conversations.restore, conversation_id)
                 case "markdown" | "json":
-                    download = await self._export(language, conversation_id, conversation.title, event.act)
+                    download = self._export(language, conversation, event.act)
         except AppError:
             pass  # another window was faster; the list below shows how it is now
         return [await self.html(language, owner, session, query, undo), download]
@@ -70,14 +74,12 @@ class ConversationList:
         session.listed = [(summary.id, summary.title) for summary in found]
         return conversation_list(language, found, session.conversation_id, query, undo)
 
-    async def _export(self, language: str, conversation_id: str, title: str, kind: str) -> str:
-        if kind == "json":
-            text = await asyncio.to_thread(self._conversations.export_json, conversation_id)
-        else:
-            def say(key: str, **values: object) -> str:
-                return translate(language, key, **values)
-            text = await asyncio.to_thread(self._conversations.export_markdown, conversation_id, say)
-        name = re.sub(r"[^\w -]", "", title).strip()[:60] or "Taller"
+    def _export(self, language: str, conversation: Conversation, kind: str) -> str:
+        shown = replace(conversation, turns=[
+            replace(turn, hits=tuple(hit for hit in turn.hits if self._allowed(hit.source)))
+            for turn in conversation.turns])
+        text = as_json(shown) if kind == "json" else as_markdown(shown, functools.partial(translate, language))
+        name = re.sub(r"[^\w -]", "", conversation.title).strip()[:60] or "Taller"
         ending, mime = ("json", "application/json") if kind == "json" else ("md", "text/markdown")
         # The time makes the same export a new one for the browser.
         return (f'<span hidden data-file="{escape(name, quote=True)}.{ending}" data-type="{mime}" '

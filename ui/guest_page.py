@@ -97,7 +97,7 @@ def _conversation(listed: gr.HTML) -> Parts:
 def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, new: gr.Button, find: gr.Textbox,
           download: gr.HTML) -> None:
     evidence = GuestEvidence(workshop.previewer, workshop.sharing)
-    conversations = ConversationList(workshop.conversations)
+    conversations = ConversationList(workshop.conversations, workshop.sharing.allowed)
     answering = GuestAnswering(workshop, parts, evidence, conversations)
     switching = Switching(workshop, parts, answering, evidence, conversations)
     shown = parts.all()

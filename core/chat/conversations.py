@@ -1,4 +1,4 @@
-"""Conversations, kept in one SQLite file: listed, searched, renamed, deleted and brought back, exported.
+"""Conversations, kept in one SQLite file: listed, searched, renamed, deleted and brought back.
 
 Every operation is a transaction, so what was saved outlives a killed process. One process writes, the page's; its
 threads share a connection. A file that is damaged, or of another version, is set aside and a new one begun.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from core.chat.budget import Calibration, Ratios
 from core.chat.events import AnswerOptions
-from core.chat.exports import Say, as_json, as_markdown, options_from, turn_from, turn_values
+from core.chat.exports import options_from, turn_from, turn_values
 from core.chat.turns import Conversation, Summary, Turn
 from core.engines.passages import folded
 from core.errors import AppError
@@ -172,17 +172,6 @@ class Conversations:
             db.execute("DELETE FROM turns WHERE conversation = ?1 AND number >="
                        " (SELECT number FROM turns WHERE id = ?2 AND conversation = ?1)", (conversation_id, turn_id))
             _retitle(db, conversation_id)
-
-    # Exports.
-
-    def export_markdown(self, conversation_id: str, say: Say, owner: str | None = None) -> str:
-        """To read and keep: with each answer its sources, their pages and passages. `say(key, **values)` gives the
-        words of a locale key."""
-        return as_markdown(self.get(conversation_id, owner), say)
-
-    def export_json(self, conversation_id: str, owner: str | None = None) -> str:
-        """As `exports.from_json` reads it."""
-        return as_json(self.get(conversation_id, owner))
 
     # Within.
 

@@ -60,6 +60,7 @@ def options_from(values: Mapping[str, Any]) -> AnswerOptions:
 
 
 def as_json(conversation: Conversation) -> str:
+    """As `from_json` reads it."""
     values = {"format": FORMAT, "version": VERSION, "title": conversation.title,
               "options": asdict(conversation.options), "turns": [turn_values(turn) for turn in conversation.turns]}
     return json.dumps(values, ensure_ascii=False, indent=2)
@@ -78,7 +79,8 @@ def from_json(text: str) -> Conversation:
 
 
 def as_markdown(conversation: Conversation, say: Say) -> str:
-    """Title, then each question with its answer, what is to be said of it, and the passages it cites."""
+    """Title, then each question with its answer, what is to be said of it, and the passages it cites. `say(key,
+    **values)` gives the words of a locale key."""
     parts = [f"# {_plain(conversation.title)}"]
     for turn in conversation.turns:
         asked = time.strftime("%Y-%m-%d %H:%M", time.localtime(turn.created))

@@ -229,18 +229,26 @@ def test_a_forbidden_document_is_neither_found_nor_named_nor_sent_to_the_model(g
     for question in ("¿Cuánto es la nómina de Teresa Villar?", "Resume el documento nómina.txt", "nómina.txt",
                      "¿Con qué número se abre la caja fuerte?"):
         said = guest.ask(question)
-        assert "4321" not in said and "998877" not in said, question
-    assert "4321" not in json.dumps(guest.shared.ollama.chats, ensure_ascii=False, default=str)
+        assert "4321 euros" not in said and "998877" not in said, question
+    assert "4321 euros" not in json.dumps(guest.shared.ollama.chats, ensure_ascii=False, default=str)
 
 
 def test_what_is_forbidden_later_is_not_shown_any_more(guest: Guest) -> None:
-    guest.ask("¿A qué hora se enciende el faro de Almenara?")
+    question = "¿A qué hora se enciende el faro de Almenara?"
+    guest.ask(question)
+    kept = guest.shared.workshop.conversations
+    mine = next(one.id for one in kept.list("", None, 50) if one.title == question)
+    passage = "lo cuida Teresa Villar"
+    assert passage in guest.call("act", ["", None], {"act": "json", "id": mine})
     click = {"turn": 0, "number": 1}
     assert "19:40" in guest.call("show", [None], click)
     guest.shared.workshop.sharing.allow(["faro.txt"], False)
     try:
         shown = guest.call("show", [None], click)
         assert "19:40" not in shown and translate("es", "share.not_shared_now") in shown
+        for kind in ("markdown", "json"):
+            exported = guest.call("act", ["", None], {"act": kind, "id": mine})
+            assert question in exported and passage not in exported
     finally:
         guest.shared.workshop.sharing.allow(["faro.txt"], True)
 
@@ -248,11 +256,11 @@ def test_what_is_forbidden_later_is_not_shown_any_more(guest: Guest) -> None:
 def test_a_guest_sees_neither_the_owners_conversations_nor_another_guests(shared: Shared, guest: Guest) -> None:
     kept = shared.workshop.conversations
     owners = kept.create()
-    kept.save_turn(owners, Turn("El secreto del dueño", answer="es 5555", state="done"))
+    kept.save_turn(owners, Turn("El secreto del dueño", answer="es Rigoberta", state="done"))
     with Guest(shared) as other:
         other.ask("¿Quién cuida el faro de Almenara?")
         others = next(one.id for one in kept.list("", None, 50) if one.title.startswith("¿Quién cuida"))
-        for foreign, words in ((owners, "5555"), (others, "Villar")):
+        for foreign, words in ((owners, "Rigoberta"), (others, "Villar")):
             assert words not in guest.call("restore", [foreign, None])
             for act in ("open", "delete"):
                 assert words not in guest.call("select", ["", None], {"act": act, "id": foreign})
@@ -338,7 +346,7 @@ def test_an_attack_is_refused(guest: Guest, attack: tuple[str, str, dict[str, st
     values = {name: value.format(port=guest.shared.port) for name, value in headers.items()}
     answer = guest.http.request(method, path.format(docs=docs), headers=values)
     assert answer.status_code == expected
-    assert "root:" not in answer.text and "4321" not in answer.text
+    assert "root:" not in answer.text and "4321 euros" not in answer.text
 
 
 def test_two_host_headers_or_a_name_beside_an_allowed_one_are_refused(guest: Guest) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from core.chat.conversations import Conversations
 from core.chat.events import AnswerOptions, Budget, Done, Loading, Nothing, Partial, Rewritten, Sources, Thought
-from core.chat.exports import from_json
+from core.chat.exports import as_json, as_markdown, from_json
 from core.chat.turns import Turn, history_of
 from core.engines.base import Message, Usage
 from core.errors import AppError, EngineError
@@ -164,12 +164,12 @@ def test_exports_hold_sources_and_can_be_read_again(kept: Conversations, make_hi
     turn.stop()
     turn.error = ("engine_broken_stream", {})
     kept.save_turn(conversation, turn)
-    markdown = kept.export_markdown(conversation, functools.partial(translate, "es"))
+    markdown = as_markdown(kept.get(conversation), functools.partial(translate, "es"))
     for text in ("# ¿Cuándo vence el alquiler?", "El 5 de mayo [1].", r"\[1\] doc1.txt", "> El 5 de mayo.\n> Cada año.",
                  translate("es", "error.engine_broken_stream"), "qwen3:4b"):
         assert text in markdown
     assert "Otro." not in markdown and "Hmm." not in markdown
-    text = kept.export_json(conversation)
+    text = as_json(kept.get(conversation))
     again = from_json(text)
     assert again.turns == [turn] and again.options.top_k == 4
     assert json.loads(text)["turns"][0]["hits"][0]["source"] == "doc1.txt"
