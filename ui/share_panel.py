@@ -148,6 +148,6 @@ class ShareEvents:
     def _now(self) -> Seen:
         documents = tuple((source, self._sharing.allowed(source)) for source in self._sources())
         minute = time.time() // 60
-        guests = tuple(Guest(one.id, one.name, one.since, int(minute - one.seen // 60))
+        guests = tuple(Guest(one.id, one.name, one.since, 0 if one.here else int(minute - one.seen // 60))
                        for one in self._sharing.guests())
         return Seen(self._sharing.status, guests, tuple(self._sharing.asked()), documents)

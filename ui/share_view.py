@@ -14,7 +14,7 @@ from ui.i18n import explain, plural, translate
 from ui.sharing import Asked, ShareStatus
 
 _LONG_CHARS = 120  # more than two lines of the panel
-_ACTIVE_MINUTES = 2  # a guest's page asks for news more often than that
+_ACTIVE_MINUTES = 2  # without an open window; the first minute may have just begun
 _SIGN = ('<svg viewBox="0 0 24 24" width="15" height="15" fill="none" stroke="currentColor" stroke-width="2" '
          'aria-hidden="true"><circle cx="6" cy="12" r="2.6"/><circle cx="18" cy="5.5" r="2.6"/>'
          '<circle cx="18" cy="18.5" r="2.6"/><path d="M8.4 10.8 15.7 6.8M8.4 13.2l7.3 4"/></svg>')

@@ -39,6 +39,11 @@ class Visitor:
     _leaving: dict[int, Callable[[], None]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def here(self) -> bool:
+        """Whether something of theirs is under way: an open window keeps a stream open."""
+        return bool(self._leaving)
+
     def while_here(self, leave: Callable[[], None]) -> Callable[[], None]:
         """Have `leave` called when the session ends, from any thread; call what this returns to be left out again."""
         with self._lock:
@@ -59,6 +64,7 @@ class Visitor:
     def _forget(self, key: int) -> None:
         with self._lock:
             self._leaving.pop(key, None)
+            self.seen = time.time()
 
 
 class Visitors:
@@ -70,12 +76,12 @@ class Visitors:
         self._lock = threading.Lock()
 
     def begin(self, role: Role, name: str, ends_at: float) -> tuple[str, Visitor]:
-        """A new session and its token, 256 random bits. Where there are too many of a role, the one that was not seen
-        for longest ends."""
+        """A new session and its token, 256 random bits. Where there are too many of a role, one that is not here and
+        was not seen for longest ends."""
         token, visitor = secrets.token_urlsafe(32), Visitor(role, name, ends_at)
         with self._lock:
             same = [(known, one) for known, one in self._by_token.items() if one.role is role]
-            oldest = min(same, key=lambda pair: pair[1].seen)[0] if len(same) >= MOST_VISITORS else None
+            oldest = min(same, key=lambda pair: (pair[1].here, pair[1].seen))[0] if len(same) >= MOST_VISITORS else None
             gone = self._by_token.pop(oldest) if oldest is not None else None
             self._by_token[_hashed(token)] = visitor
         if gone is not None:

@@ -42,6 +42,15 @@ def test_ending_a_session_calls_what_waits_for_it_once() -> None:
     assert called == ["stays"]
 
 
+def test_a_visitor_is_here_while_something_of_theirs_is_under_way_and_seen_until_it_ends() -> None:
+    _, visitor = Visitors().begin(Role.GUEST, "1", time.time() + 60)
+    visitor.seen = 0.0
+    forget = visitor.while_here(lambda: None)
+    assert visitor.here
+    forget()
+    assert not visitor.here and time.time() - visitor.seen < 5
+
+
 def test_what_begins_after_the_end_leaves_at_once() -> None:
     visitors, called = Visitors(), []
     _, visitor = visitors.begin(Role.GUEST, "1", time.time() + 60)
@@ -55,7 +64,9 @@ def test_where_there_are_too_many_the_one_unseen_for_longest_goes_and_never_one_
     owners_token, owner = visitors.begin(Role.OWNER, "taller", time.time() + 60)
     owner.seen = 0.0
     tokens = [visitors.begin(Role.GUEST, str(number), time.time() + 60)[0] for number in range(MOST_VISITORS)]
-    visitors.of_role(Role.GUEST)[5].seen = 1.0
+    away, here = visitors.of_role(Role.GUEST)[5:7]
+    away.seen, here.seen = 1.0, 0.0
+    here.while_here(lambda: None)
     visitors.begin(Role.GUEST, "last", time.time() + 60)
     assert [number for number, token in enumerate(tokens) if visitors.of(token) is None] == [5]
     assert visitors.of(owners_token) is owner
