@@ -58,7 +58,8 @@ def test_a_guest_asks_and_reads_and_the_owner_sees_it_and_ends_it(
     expect(page.locator("#share-state [data-state=on]")).to_be_visible()
     page.locator("#share-documents button").first.click()
     page.get_by_label("claves.txt").uncheck()
-    assert wait_for(lambda: "claves.txt" in (app.data / "share.json").read_text(encoding="utf-8"), 10)
+    kept = app.data / "share.json"
+    assert wait_for(lambda: kept.is_file() and "claves.txt" in kept.read_text(encoding="utf-8"), 30)
 
     guest = Guest(chromium_browser, copied(owner, "link"), "en", (390, 844))
     try:

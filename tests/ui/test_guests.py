@@ -94,6 +94,7 @@ def running(settings: Settings, ollama: OllamaServer) -> Iterator[Shared]:
         conversations = Conversations(settings.data_dir / "conversations.sqlite3")
         background, previewer = BackgroundIndexing(collection), Previewer(settings, collection.store)
         one = House(settings, "127.0.0.1", (), "")
+        one.sharing._login._pause = 0.01  # nearly every test logs in
         workshop = Workshop(settings, collection, background, previewer, Engines(settings), Runs(settings), "model",
                             conversations, one.sharing)
         background.start()
@@ -367,7 +368,9 @@ def test_the_pages_load_nothing_from_other_hosts_and_keep_their_policy(shared: S
         assert "https://cdn" not in answer.text and "unpkg.com" not in answer.text
 
 
-def test_guessing_takes_its_time_and_the_owner_is_not_held_up(shared: Shared, nobody: Guest) -> None:
+def test_guessing_takes_its_time_and_the_owner_is_not_held_up(
+        shared: Shared, nobody: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared.workshop.sharing._login, "_pause", 2.0)
     began = time.monotonic()
     for _ in range(2):
         assert nobody.http.post("/taller/login", data={"name": "guest", "password": "x"}).status_code == 401

@@ -26,6 +26,7 @@ from core.engines.embedded_models import from_folder
 from core.engines.hub_cache import cache_folder
 from core.errors import EngineError
 from core.settings import Settings
+from tests.running_app import wait_for
 from tests.tiny_model import make_tiny_model
 
 ANSWER_TOKENS = 24
@@ -232,7 +233,7 @@ def test_a_child_killed_in_the_middle_keeps_what_it_wrote_and_is_started_anew(ru
         return got
 
     assert asyncio.run(interrupted())
-    assert running.state.state == "stopped"
+    assert wait_for(lambda: running.state.state == "stopped", 5)
     assert text(ask(running, model))
     assert child_pid(running) != killed
 
@@ -296,13 +297,18 @@ def test_deleting_a_model_stops_it_first_and_tells_who_was_being_answered(tiny: 
     removal = engine.removal("org/tiny")
     assert removal.size_bytes > 100_000 and removal.needed_by == ("mine",)
 
+    deleting = threading.Thread(target=engine.delete, args=("org/tiny",))
+
     async def interrupted() -> str:
-        async for _ in engine.chat(request("org/tiny")):
-            asyncio.get_running_loop().call_later(0.5, threading.Thread(target=engine.delete, args=("org/tiny",)).start)
+        async with contextlib.aclosing(engine.chat(request("org/tiny", max_tokens=None))) as events:
+            async for event in events:
+                if isinstance(event, Token) and deleting.ident is None:
+                    deleting.start()
         return "not reached"
 
     with pytest.raises(EngineError) as caught:
         asyncio.run(interrupted())
+    deleting.join(10)
     assert caught.value.code == "engine_embedded_stopped"
     assert engine.state.state == "stopped"
     assert not folder.exists() and asyncio.run(engine.models()) == []
