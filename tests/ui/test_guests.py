@@ -294,8 +294,7 @@ def test_what_gradio_keeps_for_one_guest_is_bounded(shared: Shared, guest: Guest
     for guest.window in windows:
         assert guest.join(finding, ["", None]).status_code == 200
     assert sum(window in states for window in windows) <= WINDOWS
-    statuses = [guest.join(finding, ["", None]).status_code for _ in range(MOST_UNREAD)]
-    assert set(statuses) == {200, 429}
+    assert any(guest.join(finding, ["", None]).status_code == 429 for _ in range(MOST_UNREAD))
     for guest.window in windows[-WINDOWS:]:
         with guest.http.stream("GET", "/guest/gradio_api/queue/data",
                                params={"session_hash": guest.window}) as answer:
