@@ -51,6 +51,9 @@ def needs_browser(item: pytest.Item) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Last, because playwright's loop stays in the thread: asyncio.run would refuse to work beside it.
     items.sort(key=needs_browser)
+    for item in filter(needs_browser, items):
+        # A browser on a busy machine misses a moment now and then; the summary lists what had to be tried again.
+        item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
