@@ -19,7 +19,7 @@ from ui.chat_markdown import LATEX_DELIMITERS
 from ui.chat_session import Session
 from ui.chat_settings import ChatSettings, SettingsParts, build_drawer, drawer_head, model_picker
 from ui.chat_switching import Switching
-from ui.feedback import QUIET, both, html_block, label, language_of
+from ui.feedback import EACH, QUIET, both, html_block, label, language_of
 from ui.i18n import LANGUAGES, translate
 from ui.workshop import Workshop
 
@@ -106,12 +106,12 @@ def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, 
     recalled = gr.Textbox(visible=False)
     page.load(switching.restore, [recalled, session], everything, js=chat_script.RECALL, **QUIET)
     new.click(switching.new, [find, session], everything, cancels=running, **QUIET)
-    parts.listed.select(switching.select, [find, session], everything, cancels=running, **QUIET)
-    parts.listed.click(conversations.act, [find, session], [parts.listed, download], **QUIET)
+    parts.listed.select(switching.select, [find, session], everything, cancels=running, **EACH)
+    parts.listed.click(conversations.act, [find, session], [parts.listed, download], **EACH)
     find.change(conversations.find, [find, session], [parts.listed], trigger_mode="always_last", **QUIET)
     parts.earlier.click(switching.earlier, [session], shown, **QUIET)
     for source in (parts.sources, parts.page):
-        source.click(evidence.show, [session], [parts.sources, parts.page], **QUIET)
+        source.click(evidence.show, [session], [parts.sources, parts.page], **EACH)
     settings_button.click(settings.documents, [session], [fields.sources], **QUIET)
     chosen = [fields.model, fields.think, fields.sources, fields.strict, fields.top_k, fields.temperature,
               fields.system, session]

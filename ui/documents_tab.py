@@ -10,7 +10,7 @@ from ui import documents_questions, inside_panel
 from ui.documents_events import DocumentEvents
 from ui.documents_script import BUTTONS, TABLE
 from ui.documents_view import TableView
-from ui.feedback import QUIET, both, html_block, label
+from ui.feedback import EACH, QUIET, both, html_block, label
 from ui.workshop import Workshop
 
 
@@ -59,9 +59,9 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
         undo.click(events.undo, None, [notices], **QUIET),
         guide.click(events.put_guide_away, None, [notices], **QUIET),
         busy.click(events.cancel_all, None, [notices], **QUIET),
-        documents.click(events.act, [table_view], [notices, table_view], **QUIET),
+        documents.click(events.act, [table_view], [notices, table_view], **EACH),
     ):
         changed.then(events.redraw, [table_view, wanted], shown, **QUIET)
-    documents.edit(events.ask_password, None, password, **QUIET)
-    documents.expand(inside.open, None, inside_parts, **QUIET)
+    documents.edit(events.ask_password, None, password, **EACH)
+    documents.expand(inside.open, None, inside_parts, **EACH)
     try_search.click(inside.try_search, [chosen], inside_parts, **QUIET)

@@ -18,7 +18,7 @@ from core.engines.openai_compatible import OpenAICompatibleEngine
 from core.errors import AppError
 from ui.documents_script import BUTTONS
 from ui.engines_view import EmbeddedShelf, embedded_view, server_view
-from ui.feedback import QUIET, Notice, both, error_notice, html_block, label, language_of, notices_html
+from ui.feedback import EACH, QUIET, Notice, both, error_notice, html_block, label, language_of, notices_html
 from ui.i18n import plural, translate
 from ui.workshop import Workshop
 
@@ -59,7 +59,7 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
     shown = [seen, shelf, server, forget]
     timer.tick(events.refresh, [seen, asked], [*shown, url, first], **QUIET)
     for changed in (
-        shelf.click(events.act, [asked], [notices, asked], **QUIET),
+        shelf.click(events.act, [asked], [notices, asked], **EACH),
         use.click(events.add, [place], [notices, place], **QUIET),
         place.submit(events.add, [place], [notices, place], **QUIET),
         save.click(events.save, [url, key, first], [server_notices, url, key], **QUIET),

@@ -16,6 +16,8 @@ _PREFIX = "ui_"
 _COMMAND = re.compile(r"`([^`]+)`")  # what is to be typed, in a sentence of the locales
 # How a handler is wired: without a spinner over what it fills, unknown to the API, as many at a time as there are.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+# The same for a block of several buttons: gradio would drop a click on one while another's is being answered.
+EACH: dict[str, Any] = {**QUIET, "trigger_mode": "multiple"}
 
 
 def language_of(request: gr.Request | None) -> str:

@@ -12,7 +12,7 @@ import gradio as gr
 
 from ui import finetune_script
 from ui.documents_script import BUTTONS
-from ui.feedback import QUIET, both, html_block, label
+from ui.feedback import EACH, QUIET, both, html_block, label
 from ui.finetune_ask import AskEvents
 from ui.finetune_dataset import MAPPED, DatasetEvents, Examples
 from ui.finetune_filling import FillingEvents
@@ -178,15 +178,15 @@ def _wire_form(workshop: Workshop, page: gr.Blocks, tab: gr.Tab, starting: Start
         look(picker.input(events.map, [examples, *dataset.pickers], taken, **QUIET))
     look(form.model.change(starting.note, None, None, trigger_mode="always_last", **QUIET))
     for offers in (start.chips, start.verdict):
-        offers.click(starting.take_offer, fields, fields, **QUIET)
+        offers.click(starting.take_offer, fields, fields, **EACH)
     look(tab.select(filling.restore, [opened], [opened, *taken, *fields], **QUIET))
-    look(runs.runs.select(filling.again, None, [*taken, *fields, start.notices], **QUIET))
+    look(runs.runs.select(filling.again, None, [*taken, *fields, start.notices], **EACH))
     form.reset.click(starting.reset, None, fields[1:], **QUIET)
     length.change(events.relimit, [examples, length], [dataset.lengths], trigger_mode="always_last", **QUIET)
     changed = [field.change for field in fields[1:]]
     gr.on(changed, starting.judge, [examples, *fields], [start.verdict], trigger_mode="always_last", **QUIET)
     gr.on([*changed, dataset.skip_bad.change], filling.keep, held, None, trigger_mode="always_last", **QUIET)
-    dataset.preview.click(events.turn, [examples], [examples, dataset.preview], **QUIET)
+    dataset.preview.click(events.turn, [examples], [examples, dataset.preview], **EACH)
     page.load(starting.suggest, None, [start.chips, form.model], **QUIET)
     start.start.click(starting.start, [examples, dataset.skip_bad, shown, *fields], [start.notices, shown],
                       api_visibility="private")
@@ -202,8 +202,8 @@ def _wire_runs(timer: gr.Timer, page: gr.Blocks, events: RunEvents, parts: RunPa
     for changed in (
         parts.stop.click(events.stop, [shown], told, **QUIET),
         parts.resume.click(events.resume, [shown], told, **QUIET),
-        parts.runs.click(events.act, [shown], [*told, parts.download], **QUIET),
-        parts.result.click(events.act, [shown], [*told, parts.download], **QUIET),
+        parts.runs.click(events.act, [shown], [*told, parts.download], **EACH),
+        parts.result.click(events.act, [shown], [*told, parts.download], **EACH),
     ):
         changed.then(events.refresh, [seen, shown], drawn, **QUIET)
     asking = AskEvents(events)

@@ -28,7 +28,7 @@ from ui.chat_settings import drawer_head
 from ui.chat_switching import Switching
 from ui.chat_tab import icon_button, welcome_text, words_for_script
 from ui.chat_view import Message
-from ui.feedback import QUIET, both, html_block, label, language_of
+from ui.feedback import EACH, QUIET, both, html_block, label, language_of
 from ui.page_header import SWITCH_LANGUAGE, brand, language_switch
 from ui.sharing import Sharing
 from ui.visitors import Visitor
@@ -108,12 +108,12 @@ def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, 
     recalled = gr.Textbox(visible=False)
     page.load(switching.restore, [recalled, session], shown, js=chat_script.RECALL, **QUIET)
     new.click(switching.new, [find, session], shown, cancels=[asked], **QUIET)
-    parts.listed.select(switching.select, [find, session], shown, cancels=[asked], **QUIET)
-    parts.listed.click(conversations.act, [find, session], [parts.listed, download], **QUIET)
+    parts.listed.select(switching.select, [find, session], shown, cancels=[asked], **EACH)
+    parts.listed.click(conversations.act, [find, session], [parts.listed, download], **EACH)
     find.change(conversations.find, [find, session], [parts.listed], trigger_mode="always_last", **QUIET)
     parts.earlier.click(switching.earlier, [session], shown, **QUIET)
     for source in (parts.sources, parts.page):
-        source.click(evidence.show, [session], [parts.sources, parts.page], **QUIET)
+        source.click(evidence.show, [session], [parts.sources, parts.page], **EACH)
 
 
 class GuestSession(Session):

@@ -11,7 +11,7 @@ import gradio as gr
 
 from core.errors import AppError
 from ui.documents_script import PANEL
-from ui.feedback import QUIET, error_notice, html_block, label, language_of, notices_html
+from ui.feedback import EACH, QUIET, error_notice, html_block, label, language_of, notices_html
 from ui.inside_view import PASSAGES_SHOWN, hits_view, passages_view, scope_text, try_intro
 from ui.workshop import Workshop
 
@@ -35,9 +35,9 @@ def build(workshop: Workshop, documents: gr.HTML, chosen: gr.State) -> tuple[Ins
         body = html_block(elem_id="inside-body", js_on_load=PANEL)
     parts = [panel, question, scope, body, opened, asked]
     question.submit(events.search, [question, chosen], [body, asked], **QUIET)
-    chose = documents.select(events.choose, [opened], [chosen, scope], **QUIET)
+    chose = documents.select(events.choose, [opened], [chosen, scope], **EACH)
     chose.then(events.search, [asked, chosen], [body, asked], **QUIET)
-    body.click(events.turn, [opened], [body], **QUIET)
+    body.click(events.turn, [opened], [body], **EACH)
     close.click(events.close, None, parts, **QUIET)
     return events, parts
 

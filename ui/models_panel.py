@@ -17,7 +17,7 @@ from core.engines.pulls import Pull
 from core.engines.suggestions import Machine, look_at_machine, suggest
 from core.errors import AppError
 from ui.documents_script import BUTTONS
-from ui.feedback import QUIET, Notice, both, error_notice, html_block, label, language_of, notices_html
+from ui.feedback import EACH, QUIET, Notice, both, error_notice, html_block, label, language_of, notices_html
 from ui.i18n import translate
 from ui.models_view import Shelf, installed_view, pulls_view, suggestions_view
 from ui.workshop import Engines, Workshop
@@ -53,9 +53,9 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
     for changed in (
         start.click(events.pull_written, [name], [notices, name], **QUIET),
         name.submit(events.pull_written, [name], [notices, name], **QUIET),
-        suggested.click(events.act, [asked], [notices, asked], **QUIET),
-        pulls.click(events.act, [asked], [notices, asked], **QUIET),
-        installed.click(events.act, [asked], [notices, asked], **QUIET),
+        suggested.click(events.act, [asked], [notices, asked], **EACH),
+        pulls.click(events.act, [asked], [notices, asked], **EACH),
+        installed.click(events.act, [asked], [notices, asked], **EACH),
     ):
         changed.then(events.redraw, [asked], shown, **QUIET)
 

@@ -17,7 +17,7 @@ from core.documents.store import Store
 from core.errors import AppError
 from ui import share_script
 from ui.chat_settings import drawer_head
-from ui.feedback import QUIET, error_notice, html_block, label, language_of, notices_html
+from ui.feedback import EACH, QUIET, error_notice, html_block, label, language_of, notices_html
 from ui.share_view import Guest, asked_view, documents_view, guests_view, share_pill, state_view
 from ui.sharing import DEFAULT_MINUTES, MINUTES, Asked, ShareStatus, Sharing
 from ui.workshop import Workshop
@@ -53,8 +53,8 @@ def build(workshop: Workshop, timer: gr.Timer, header: gr.HTML) -> None:
     timer.tick(events.refresh, [seen], shown, **QUIET)
     start.click(events.start, [minutes], [notices, *shown], **QUIET)
     state.click(events.stop, None, [notices, *shown], **QUIET)
-    guests.click(events.end_guest, None, shown, **QUIET)
-    documents.click(events.allow, None, [notices, *shown], **QUIET)
+    guests.click(events.end_guest, None, shown, **EACH)
+    documents.click(events.allow, None, [notices, *shown], **EACH)
 
 
 @dataclass(frozen=True)
