@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import httpx
 import pytest
 from starlette.routing import Mount
@@ -387,3 +388,15 @@ def test_an_ended_guest_is_out_at_once_and_the_others_stay(shared: Shared, guest
         assert guest.http.get("/guest/config").status_code == 200
 
 
+def test_no_click_is_dropped_while_an_earlier_one_on_the_same_block_is_answered(shared: Shared) -> None:
+    single = {"cancel_all", "stop"}  # the only button of its block, and once is enough
+    looked_at = 0
+    for path in ("/", "/guest"):
+        blocks = shared.apps[path].get_blocks().blocks
+        for one in shared.handlers(path).values():
+            pressed = [event for block, event in one.targets
+                       if isinstance(blocks.get(block), gr.HTML) and event in ("click", "select", "edit", "expand")]
+            if pressed and one.fn.__name__ not in single:
+                assert one.trigger_mode == "multiple", (one.fn.__qualname__, pressed)
+                looked_at += 1
+    assert looked_at > 15
