@@ -104,6 +104,7 @@ def test_a_conversation_at_a_terminal(terminal: Terminal, ollama: OllamaServer, 
     assert translate(language, "chat.mode_strict") in terminal.press("/strict on\n")
     refused = terminal.press("¿Quién ganó el mundial de fútbol de 1998?\n")
     assert translate(language, "terminal.nothing_no_match") in refused
+    time.sleep(0.5)  # readline misses a signal in the moment between its prompt and its first look at the keys
     assert translate(language, "terminal.chat_hint") in terminal.press(CTRL_C)  # nothing to stop: how to leave
     assert terminal.press(CTRL_D, until="\n").endswith("\n")
     assert terminal.child.wait(20) == 0 and "Traceback" not in terminal.screen
