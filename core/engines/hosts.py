@@ -9,6 +9,7 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from core.errors import EngineError
+from core.settings import Settings
 
 OLLAMA_PORT = 11434
 SCHEME_PORTS = {"http": 80, "https": 443}
@@ -53,6 +54,12 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def connect_seconds(url: str, settings: Settings) -> float:
+    """How long to wait for a connection. This machine refuses one at once or takes it, only late when it is busy; a
+    host elsewhere that is off never answers."""
+    return settings.answer_timeout_seconds if is_loopback(url) else settings.connect_timeout_seconds
 
 
 def _bracketed(address: str) -> str:

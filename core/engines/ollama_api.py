@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from core.engines.hosts import dial_url, is_loopback
+from core.engines.hosts import connect_seconds, dial_url, is_loopback
 from core.errors import EngineError
 from core.settings import Settings
 
@@ -31,7 +31,7 @@ class OllamaApi:
 
     def __init__(self, settings: Settings, host: str | None = None) -> None:
         self.url = dial_url(host or settings.ollama_host)
-        self._connect_seconds = settings.connect_timeout_seconds
+        self._connect_seconds = connect_seconds(self.url, settings)
         self._answer_seconds = settings.answer_timeout_seconds
 
     def client(self, *, streaming: bool = False) -> AsyncClient:

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from core.engines.base import ChatRequest, EngineEvent, Finished, ModelInfo, Thinking, Usage
-from core.engines.hosts import is_loopback
+from core.engines.hosts import connect_seconds, is_loopback
 from core.engines.openai_stream import Problem, ThinkSplitter, data_lines, meaning, parse_event, problem
 from core.engines.server_url import base_url
 from core.errors import EngineError
@@ -200,7 +200,7 @@ class OpenAICompatibleEngine:
         seconds = None if streaming else self._settings.answer_timeout_seconds
         return httpx.AsyncClient(
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=httpx.Timeout(seconds, connect=self._settings.connect_timeout_seconds),
+            timeout=httpx.Timeout(seconds, connect=connect_seconds(self.url, self._settings)),
             trust_env=not is_loopback(self.url),  # a proxy of the office cannot reach this machine's loopback
         )
 
