@@ -20,7 +20,7 @@ from core.errors import AppError
 from ui.chat_session import Session
 from ui.feedback import language_of
 from ui.i18n import plural, translate
-from ui.visitors import VISITOR, Visitor
+from ui.visitors import GUEST_OWNER, VISITOR, Visitor
 
 LISTED = 300
 _DAY_SECONDS = 86_400
@@ -36,7 +36,7 @@ def visitor_of(request: gr.Request) -> Visitor | None:
 def owner_of(request: gr.Request) -> str:
     """Whose conversations a request may see: the owner's, or those of one guest's session."""
     visitor = visitor_of(request)
-    return f"guest:{visitor.id}" if visitor is not None else ""
+    return f"{GUEST_OWNER}{visitor.id}" if visitor is not None else ""
 
 
 class ConversationList:

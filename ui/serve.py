@@ -28,8 +28,10 @@ from ui.house import House
 from ui.i18n import explain, translate
 from ui.server import announce_page, free_port, running_page
 from ui.sharing import DEFAULT_MINUTES, OWNER
+from ui.visitors import GUEST_OWNER
 
 _OLD_UPLOAD_SECONDS = 24 * 3600
+_DELETED_SECONDS = 7 * 24 * 3600.0  # a deleted conversation can be brought back from a copy of the file for a week
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def _serve(settings: Settings, language: str, options: ServeOptions, collection:
 
     conversations = Conversations(settings.data_dir / "conversations.sqlite3")
     stack.callback(conversations.close)
-    conversations.delete_of_others()  # of guests of earlier shares, who cannot come back to them
+    conversations.delete_owned(GUEST_OWNER)  # of earlier shares: their guests cannot come back to them
+    conversations.empty_deleted(_DELETED_SECONDS)
     port = free_port(options.host, options.port)
     if port != options.port:
         print(translate(language, "terminal.port_busy", wanted=options.port, port=port))

@@ -15,6 +15,7 @@ from enum import Enum
 
 OWNER_SECONDS = 30 * 24 * 3600.0  # an owner's login, while the app runs
 VISITOR = "taller_visitor"  # in an ASGI scope: the guest who asks; missing for the owner
+GUEST_OWNER = "guest:"  # before a session's id: whose a guest's conversations are
 MOST_VISITORS = 200  # sessions of one role at once; the longest unseen goes
 
 

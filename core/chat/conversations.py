@@ -145,10 +145,11 @@ class Conversations:
                 " (SELECT 1 FROM turns WHERE conversation = conversations.id))",
                 (time.time() - older_than_seconds,)).rowcount
 
-    def delete_of_others(self, owner: str = "") -> int:
-        """Delete for good the conversations of everyone but `owner`; how many it was."""
+    def delete_owned(self, prefix: str) -> int:
+        """Delete for good the conversations of all whose name begins so; how many it was."""
         with self._transaction() as db:
-            return db.execute("DELETE FROM conversations WHERE owner != ?", (owner,)).rowcount
+            return db.execute("DELETE FROM conversations WHERE substr(owner, 1, ?2) = ?1",
+                              (prefix, len(prefix))).rowcount
 
     # Turns.
 

@@ -118,12 +118,12 @@ def test_a_query_without_end_is_read_to_its_200th_character(kept: Conversations)
     assert len(kept.list("bomba " * 34 + "x" * 30_000)) == 1
 
 
-def test_conversations_of_others_are_deleted_and_the_owners_stay(kept: Conversations) -> None:
-    guests, owners = kept.create(owner="guest:1"), kept.create()
-    for conversation in (guests, owners):
+def test_conversations_of_guests_are_deleted_and_all_others_stay(kept: Conversations) -> None:
+    guests, owners, others = kept.create(owner="guest:1"), kept.create(), kept.create(owner="taller")
+    for conversation in (guests, owners, others):
         kept.save_turn(conversation, Turn("¿Qué?"))
-    assert kept.delete_of_others() == 1
-    assert [one.id for one in kept.list(owner=None)] == [owners]
+    assert kept.delete_owned("guest:") == 1
+    assert {one.id for one in kept.list(owner=None)} == {owners, others}
 
 
 def test_deleting_can_be_undone_until_it_is_emptied(kept: Conversations) -> None:
