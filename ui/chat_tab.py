@@ -41,12 +41,7 @@ def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, e
     """Lay out the tab and wire it; `pill` is the header's line about the engine, `engine_note` what is to say of it."""
     session = gr.State(Session(options=AnswerOptions(top_k=workshop.settings.top_k)))
     with gr.Row(elem_id="chat"):
-        with gr.Column(scale=0, min_width=224, elem_id="conversations"):
-            html_block(drawer_head("chat.conversations"), elem_classes="narrow-only")
-            new = gr.Button(label("chat.new"), size="md", elem_id="new-conversation")
-            find = gr.Textbox(label=label("chat.find"), show_label=False, placeholder=label("chat.find"), max_lines=1,
-                              elem_id="find-conversation", container=False)
-            listed = html_block(elem_id="conversation-list", js_on_load=chat_script.LIST)
+        new, find, listed = conversations_column()
         with gr.Column(scale=3, min_width=300, elem_id="conversation"):
             with gr.Row(elem_id="chat-bar"):
                 html_block(icon_button("list", "chat.conversations", "☰"), min_width=36, elem_classes="icon")
@@ -80,6 +75,17 @@ def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, e
     door = _wire(workshop, page, session, parts, fields, find, new, examples, download, settings_button)
     _wire_timer(workshop, timer, door, session, find, parts, [pill, fields.model, fields.think, engine_note, hint])
     return door
+
+
+def conversations_column() -> tuple[gr.Button, gr.Textbox, gr.HTML]:
+    """The conversations at the left: a new one, the search, the list."""
+    with gr.Column(scale=0, min_width=224, elem_id="conversations"):
+        html_block(drawer_head("chat.conversations"), elem_classes="narrow-only")
+        new = gr.Button(label("chat.new"), size="md", elem_id="new-conversation")
+        find = gr.Textbox(label=label("chat.find"), show_label=False, placeholder=label("chat.find"), max_lines=1,
+                          elem_id="find-conversation", container=False)
+        listed = html_block(elem_id="conversation-list", js_on_load=chat_script.LIST)
+    return new, find, listed
 
 
 def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, fields: SettingsParts,

@@ -26,7 +26,7 @@ from ui.chat_markdown import LATEX_DELIMITERS
 from ui.chat_session import Session
 from ui.chat_settings import drawer_head
 from ui.chat_switching import Switching
-from ui.chat_tab import icon_button, welcome_text, words_for_script
+from ui.chat_tab import conversations_column, icon_button, welcome_text, words_for_script
 from ui.chat_view import Message
 from ui.feedback import EACH, QUIET, both, html_block, label, language_of
 from ui.page_header import SWITCH_LANGUAGE, brand, language_switch
@@ -51,21 +51,11 @@ def build_guest_page(workshop: Workshop) -> gr.Blocks:
             html_block("<span></span>", elem_id="drawers", js_on_load=chat_script.PAGE)
         session = gr.State(GuestSession())
         with gr.Row(elem_id="chat"):
-            new, find, listed = _conversations()
+            new, find, listed = conversations_column()
             parts = _conversation(listed)
         download = html_block(elem_id="download", js_on_load=chat_script.DOWNLOAD)
         _wire(workshop, page, session, parts, new, find, download)
     return page
-
-
-def _conversations() -> tuple[gr.Button, gr.Textbox, gr.HTML]:
-    with gr.Column(scale=0, min_width=224, elem_id="conversations"):
-        html_block(drawer_head("chat.conversations"), elem_classes="narrow-only")
-        new = gr.Button(label("chat.new"), size="md", elem_id="new-conversation")
-        find = gr.Textbox(label=label("chat.find"), show_label=False, placeholder=label("chat.find"), max_lines=1,
-                          elem_id="find-conversation", container=False)
-        listed = html_block(elem_id="conversation-list", js_on_load=chat_script.LIST)
-    return new, find, listed
 
 
 def _conversation(listed: gr.HTML) -> Parts:
