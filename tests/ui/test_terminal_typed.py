@@ -20,7 +20,7 @@ from ui.i18n import translate
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 
 LIGHTHOUSE = "El faro de Punta Brava mide 47 metros y se encendió por primera vez el 3 de mayo de 1912."
-PROMPT = "» "
+PROMPT = "\n» "  # at the beginning of a line: «salir» stands in the sentences too
 # Ctrl+C reaches whoever the terminal belongs to.
 TAKE_TERMINAL = """
 import fcntl, os, sys, termios
