@@ -98,13 +98,15 @@ def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, 
     switching = Switching(workshop, parts, answering, evidence, conversations, fields)
     shown, everything = parts.all(), list(dict.fromkeys([*parts.all(), *fields.all()]))
 
-    running = [parts.box.submit(answering.ask, [parts.box, session], shown, **QUIET),
-               parts.chatbot.edit(answering.edit, [session], shown, **QUIET),
-               parts.chatbot.retry(answering.retry, [session], shown, **QUIET),
-               parts.chatbot.option_select(answering.choose, [session], shown, **QUIET)]
+    # The messages know that an answer is being written: their buttons go meanwhile.
+    writing = {**QUIET, "show_progress_on": parts.chatbot}
+    running = [parts.box.submit(answering.ask, [parts.box, session], shown, **writing),
+               parts.chatbot.edit(answering.edit, [session], shown, **writing),
+               parts.chatbot.retry(answering.retry, [session], shown, **writing),
+               parts.chatbot.option_select(answering.choose, [session], shown, **writing)]
     for number, button in enumerate(examples, start=1):
         filled = button.click(_example(number), None, [parts.box], **QUIET)
-        running.append(filled.then(answering.ask, [parts.box, session], shown, **QUIET))
+        running.append(filled.then(answering.ask, [parts.box, session], shown, **writing))
     for run in running:
         run.then(answering.rest, [session, find], shown, **QUIET)
     parts.box.stop(None, None, None, cancels=running, api_visibility="private")

@@ -20,6 +20,17 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private",
 EACH: dict[str, Any] = {**QUIET, "trigger_mode": "multiple"}
 
 
+def tell_progress_to(block: gr.HTML, page: gr.Blocks) -> None:
+    """Have the browser keep the state of hidden progress at one block alone.
+
+    Gradio 6.31 tells each step of an event to every output of every handler that ever ran, and searches the whole page
+    for each of them (`update_loading_stati_state`): a page on which nothing happened took half a core.
+    """
+    for handler in page.fns.values():
+        if handler.show_progress == "hidden" and handler.show_progress_on is None:
+            handler.show_progress_on = [block]
+
+
 def language_of(request: gr.Request | None) -> str:
     """The language of the switch in the header, else of the browser."""
     if request is None:

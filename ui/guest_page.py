@@ -28,7 +28,7 @@ from ui.chat_settings import drawer_head
 from ui.chat_switching import Switching
 from ui.chat_tab import conversations_column, icon_button, welcome_text, words_for_script
 from ui.chat_view import Message
-from ui.feedback import EACH, QUIET, both, html_block, label, language_of
+from ui.feedback import EACH, QUIET, both, html_block, label, language_of, tell_progress_to
 from ui.page_header import SWITCH_LANGUAGE, brand, language_switch
 from ui.sharing import Sharing
 from ui.visitors import Visitor
@@ -48,13 +48,14 @@ def build_guest_page(workshop: Workshop) -> gr.Blocks:
             html_block(f'<span class="pill plain">{both("share.you_are_guest")}</span>', elem_id="engine")
             html_block(language_switch(), elem_id="language", js_on_load=SWITCH_LANGUAGE)
             html_block(_leave(), elem_id="leave")
-            html_block("<span></span>", elem_id="drawers", js_on_load=chat_script.PAGE)
+            drawers = html_block("<span></span>", elem_id="drawers", js_on_load=chat_script.PAGE)
         session = gr.State(GuestSession())
         with gr.Row(elem_id="chat"):
             new, find, listed = conversations_column()
             parts = _conversation(listed)
         download = html_block(elem_id="download", js_on_load=chat_script.DOWNLOAD)
         _wire(workshop, page, session, parts, new, find, download)
+    tell_progress_to(drawers, page)
     return page
 
 
@@ -92,7 +93,7 @@ def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, 
     switching = Switching(workshop, parts, answering, evidence, conversations)
     shown = parts.all()
 
-    asked = parts.box.submit(answering.ask, [parts.box, session], shown, **QUIET)
+    asked = parts.box.submit(answering.ask, [parts.box, session], shown, show_progress_on=parts.chatbot, **QUIET)
     asked.then(answering.rest, [session, find], shown, **QUIET)
     parts.box.stop(None, None, None, cancels=[asked], api_visibility="private")
     recalled = gr.Textbox(visible=False)

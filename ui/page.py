@@ -18,7 +18,7 @@ from ui import (
 )
 from ui.chat_settings import drawer_head
 from ui.chat_view import engine_pill
-from ui.feedback import LANGUAGE_COOKIE, html_block, label
+from ui.feedback import LANGUAGE_COOKIE, html_block, label, tell_progress_to
 from ui.i18n import DEFAULT_LANGUAGE, LANGUAGES
 from ui.page_header import SWITCH_LANGUAGE, brand, language_switch
 from ui.workshop import Workshop
@@ -36,7 +36,7 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
             pill = html_block(engine_pill(DEFAULT_LANGUAGE, None, True), elem_id="engine")
             share = share_panel.pill()
             html_block(language_switch(), elem_id="language", js_on_load=SWITCH_LANGUAGE)
-            html_block("<span></span>", elem_id="drawers", js_on_load=chat_script.PAGE)
+            drawers = html_block("<span></span>", elem_id="drawers", js_on_load=chat_script.PAGE)
         # Outside the tabs, so that the header opens it from each of them.
         with gr.Column(elem_id="models-panel", elem_classes="drawer"):
             html_block(drawer_head("chat.models"))
@@ -52,6 +52,7 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
             with gr.Tab(label("tabs.finetune"), id="finetune", elem_id="tab-finetune") as finetune:
                 talk = finetune_tab.build(workshop, timer, page, finetune)
         finetune_talk.wire(workshop, talk, door, tabs)
+    tell_progress_to(drawers, page)
     return page
 
 

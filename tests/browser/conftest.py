@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.ollama_chat import Behaviour
 from tests.ollama_server import OllamaServer
 from tests.running_app import RunningApp, wait_for
 from tests.sample_files import make_pdf
+from tests.tiny_model import make_tiny_model
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -105,3 +107,16 @@ def open_visit(chromium_browser: Browser, library: RunningApp) -> Iterator[OpenV
 def visit(open_visit: OpenVisit) -> Visit:
     """A window whose browser speaks Spanish."""
     return open_visit()
+
+
+@pytest.fixture
+def finetune(visit: Visit, library: RunningApp) -> Visit:
+    """The Fine-tune tab with an empty form: what an earlier test left there is gone."""
+    shutil.rmtree(library.data / "new_run", ignore_errors=True)
+    visit.tab("finetune")
+    return visit
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("model") / "tiny", num_hidden_layers=1)
