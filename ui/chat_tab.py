@@ -19,6 +19,7 @@ from ui.chat_markdown import LATEX_DELIMITERS
 from ui.chat_session import Session
 from ui.chat_settings import ChatSettings, SettingsParts, build_drawer, drawer_head, model_picker
 from ui.chat_switching import Switching
+from ui.every_second import EverySecond
 from ui.feedback import EACH, QUIET, both, html_block, label, language_of
 from ui.i18n import LANGUAGES, translate
 from ui.workshop import Workshop
@@ -37,7 +38,7 @@ class Door:
     running: list[Any]
 
 
-def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, engine_note: gr.HTML) -> Door:
+def build(workshop: Workshop, page: gr.Blocks, every_second: EverySecond, pill: gr.HTML, engine_note: gr.HTML) -> Door:
     """Lay out the tab and wire it; `pill` is the header's line about the engine, `engine_note` what is to say of it."""
     session = gr.State(Session(options=AnswerOptions(top_k=workshop.settings.top_k)))
     with gr.Row(elem_id="chat"):
@@ -73,7 +74,8 @@ def build(workshop: Workshop, page: gr.Blocks, timer: gr.Timer, pill: gr.HTML, e
     download = html_block(elem_id="download", js_on_load=chat_script.DOWNLOAD)
     parts = Parts(box, chatbot, sources, view, meter, bar, listed, welcome, earlier, spoken, fields.strict)
     door = _wire(workshop, page, session, parts, fields, find, new, examples, download, settings_button)
-    _wire_timer(workshop, timer, door, session, find, parts, [pill, fields.model, fields.think, engine_note, hint])
+    engine = [pill, fields.model, fields.think, engine_note, hint]
+    _wire_news(workshop, every_second, door, session, find, parts, engine)
     return door
 
 
@@ -128,8 +130,8 @@ def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, 
     return Door(switching, [find, session], everything, running)
 
 
-def _wire_timer(workshop: Workshop, timer: gr.Timer, door: Door, session: gr.State, find: gr.Textbox, parts: Parts,
-                engine: list[Any]) -> None:
+def _wire_news(workshop: Workshop, every_second: EverySecond, door: Door, session: gr.State, find: gr.Textbox,
+               parts: Parts, engine: list[Any]) -> None:
     """What comes from elsewhere: `engine` shows which model there is now, `parts` what other windows did."""
     seen, settings = gr.State(""), ChatSettings(workshop)
 
@@ -138,7 +140,7 @@ def _wire_timer(workshop: Workshop, timer: gr.Timer, door: Door, session: gr.Sta
         return {**dict(zip([seen, *engine], models, strict=True)),
                 **await door.switching.catch_up(query, session, request)}
 
-    timer.tick(look, [seen, find, session], [seen, *engine, *parts.all()], **QUIET)
+    every_second.add(look, [seen, find, session], [seen, *engine, *parts.all()], waits=True)
 
 
 def _example(number: int) -> Callable[[gr.Request], dict[str, Any]]:

@@ -10,12 +10,13 @@ from ui import documents_questions, inside_panel
 from ui.documents_events import DocumentEvents
 from ui.documents_script import BUTTONS, TABLE
 from ui.documents_view import TableView
+from ui.every_second import EverySecond
 from ui.feedback import EACH, QUIET, both, html_block, label
 from ui.workshop import Workshop
 
 
-def build(workshop: Workshop, timer: gr.Timer) -> None:
-    """Lay out the tab and wire it. `timer` ticks each second at the page's top level."""
+def build(workshop: Workshop, every_second: EverySecond) -> None:
+    """Lay out the tab and wire it."""
     events = DocumentEvents(workshop)
     limits = {"formats": ", ".join(suffix[1:].upper() for suffix in SUFFIXES),
               "megabytes": workshop.settings.max_file_bytes // MEBIBYTE}
@@ -51,7 +52,7 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
 
     shown = [seen, documents, busy, undo, guide, *missing, unreadable]
     looked_at = [seen, table_view, wanted]
-    timer.tick(events.refresh, looked_at, shown, **QUIET)
+    every_second.add(events.refresh, looked_at, shown)
     wanted.input(events.refresh, looked_at, shown, trigger_mode="always_last", **QUIET)
     drop.upload(events.drop, [drop, taken], [drop, *asked], api_visibility="private")
     sync.click(events.sync, None, [notices], **QUIET)

@@ -18,6 +18,7 @@ from core.engines.openai_compatible import OpenAICompatibleEngine
 from core.errors import AppError
 from ui.documents_script import BUTTONS
 from ui.engines_view import EmbeddedShelf, embedded_view, server_view
+from ui.every_second import EverySecond
 from ui.feedback import EACH, QUIET, Notice, both, error_notice, html_block, label, language_of, notices_html
 from ui.i18n import plural, translate
 from ui.workshop import Workshop
@@ -27,8 +28,8 @@ _MAX_KEY_CHARS = 4000
 _log = logging.getLogger(__name__)
 
 
-def build(workshop: Workshop, timer: gr.Timer) -> None:
-    """Lay out the panel and wire it. `timer` ticks each second at the page's top level."""
+def build(workshop: Workshop, every_second: EverySecond) -> None:
+    """Lay out the panel and wire it."""
     events = EngineEvents(workshop)
     seen, asked = gr.State(None), gr.State("")
     with gr.Column(elem_classes="models-panel", elem_id="engines-panel"):
@@ -57,7 +58,7 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
                                    elem_id="server-forget")
 
     shown = [seen, shelf, server, forget]
-    timer.tick(events.refresh, [seen, asked], [*shown, url, first], **QUIET)
+    every_second.add(events.refresh, [seen, asked], [*shown, url, first], waits=True)
     for changed in (
         shelf.click(events.act, [asked], [notices, asked], **EACH),
         use.click(events.add, [place], [notices, place], **QUIET),

@@ -12,6 +12,7 @@ import gradio as gr
 
 from ui import finetune_script
 from ui.documents_script import BUTTONS
+from ui.every_second import EverySecond
 from ui.feedback import EACH, QUIET, both, html_block, label
 from ui.finetune_ask import AskEvents
 from ui.finetune_dataset import MAPPED, DatasetEvents, Examples
@@ -80,7 +81,7 @@ class RunParts:
         return [getattr(self, name) for name in PARTS]
 
 
-def build(workshop: Workshop, timer: gr.Timer, page: gr.Blocks, tab: gr.Tab) -> Talk:
+def build(workshop: Workshop, every_second: EverySecond, page: gr.Blocks, tab: gr.Tab) -> Talk:
     """Lay out the tab and wire it. What opens the chat on a run is for the page to wire."""
     shown = gr.State(Shown())
     with gr.Row(elem_classes="finetune-row"):
@@ -104,7 +105,7 @@ def build(workshop: Workshop, timer: gr.Timer, page: gr.Blocks, tab: gr.Tab) -> 
     events = RunEvents(workshop, starting)
     start_parts = StartParts(form, chips, verdict, start, notices)
     _wire_form(workshop, page, tab, starting, dataset, start_parts, parts, shown)
-    _wire_runs(timer, page, events, parts, shown)
+    _wire_runs(every_second, page, events, parts, shown)
     return Talk(parts.talk, parts.notices, shown, events)
 
 
@@ -192,11 +193,11 @@ def _wire_form(workshop: Workshop, page: gr.Blocks, tab: gr.Tab, starting: Start
                       api_visibility="private")
 
 
-def _wire_runs(timer: gr.Timer, page: gr.Blocks, events: RunEvents, parts: RunParts, shown: gr.State) -> None:
-    """The timer shows what goes on; what the reader does is shown at once."""
+def _wire_runs(every_second: EverySecond, page: gr.Blocks, events: RunEvents, parts: RunParts, shown: gr.State) -> None:
+    """What goes on is shown each second; what the reader does is shown at once."""
     seen = gr.State(Seen())
     drawn = [seen, *parts.drawn()]
-    timer.tick(events.refresh, [seen, shown], drawn, **QUIET)
+    every_second.add(events.refresh, [seen, shown], drawn)
     page.load(events.refresh, [seen, shown], drawn, **QUIET)
     told = [parts.notices, shown]
     for changed in (

@@ -17,6 +17,7 @@ from core.engines.pulls import Pull
 from core.engines.suggestions import Machine, look_at_machine, suggest
 from core.errors import AppError
 from ui.documents_script import BUTTONS
+from ui.every_second import EverySecond
 from ui.feedback import EACH, QUIET, Notice, both, error_notice, html_block, label, language_of, notices_html
 from ui.i18n import translate
 from ui.models_view import Shelf, installed_view, pulls_view, suggestions_view
@@ -30,8 +31,8 @@ _ANY_MACHINE = Machine(2**60, 0, 2**60, 2**60)
 _log = logging.getLogger(__name__)
 
 
-def build(workshop: Workshop, timer: gr.Timer) -> None:
-    """Lay out the panel and wire it. `timer` ticks each second at the page's top level."""
+def build(workshop: Workshop, every_second: EverySecond) -> None:
+    """Lay out the panel and wire it."""
     events = ModelEvents(workshop.engines)
     seen = gr.State(None)
     asked = gr.State("")
@@ -49,7 +50,7 @@ def build(workshop: Workshop, timer: gr.Timer) -> None:
         suggested = html_block(elem_id="model-suggestions", js_on_load=BUTTONS)
 
     shown = [seen, installed, pulls, suggested]
-    timer.tick(events.refresh, [seen, asked], shown, **QUIET)
+    every_second.add(events.refresh, [seen, asked], shown, waits=True)
     for changed in (
         start.click(events.pull_written, [name], [notices, name], **QUIET),
         name.submit(events.pull_written, [name], [notices, name], **QUIET),

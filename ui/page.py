@@ -18,19 +18,17 @@ from ui import (
 )
 from ui.chat_settings import drawer_head
 from ui.chat_view import engine_pill
+from ui.every_second import EverySecond
 from ui.feedback import LANGUAGE_COOKIE, html_block, label, tell_progress_to
 from ui.i18n import DEFAULT_LANGUAGE, LANGUAGES
 from ui.page_header import SWITCH_LANGUAGE, brand, language_switch
 from ui.workshop import Workshop
 
-_REFRESH_SECONDS = 1.0
-
 
 def build_ui(workshop: Workshop) -> gr.Blocks:
     """The whole page."""
     with gr.Blocks(title="Taller", analytics_enabled=False, fill_width=True) as page:
-        # At top level: a timer inside a tab that was never opened does not tick.
-        timer = gr.Timer(_REFRESH_SECONDS)
+        every_second = EverySecond()
         with gr.Row(elem_id="header"):
             html_block(brand(), elem_id="brand", scale=1)
             pill = html_block(engine_pill(DEFAULT_LANGUAGE, None, True), elem_id="engine")
@@ -41,17 +39,18 @@ def build_ui(workshop: Workshop) -> gr.Blocks:
         with gr.Column(elem_id="models-panel", elem_classes="drawer"):
             html_block(drawer_head("chat.models"))
             engine_note = html_block(elem_id="engine-note")
-            models_panel.build(workshop, timer)
-            engines_panel.build(workshop, timer)
-        share_panel.build(workshop, timer, share)
+            models_panel.build(workshop, every_second)
+            engines_panel.build(workshop, every_second)
+        share_panel.build(workshop, every_second, share)
         with gr.Tabs(selected="chat", elem_id="tabs") as tabs:
             with gr.Tab(label("tabs.documents"), id="documents", elem_id="tab-documents"):
-                documents_tab.build(workshop, timer)
+                documents_tab.build(workshop, every_second)
             with gr.Tab(label("tabs.chat"), id="chat", elem_id="tab-chat"):
-                door = chat_tab.build(workshop, page, timer, pill, engine_note)
+                door = chat_tab.build(workshop, page, every_second, pill, engine_note)
             with gr.Tab(label("tabs.finetune"), id="finetune", elem_id="tab-finetune") as finetune:
-                talk = finetune_tab.build(workshop, timer, page, finetune)
+                talk = finetune_tab.build(workshop, every_second, page, finetune)
         finetune_talk.wire(workshop, talk, door, tabs)
+        every_second.wire()
     tell_progress_to(drawers, page)
     return page
 

@@ -17,6 +17,7 @@ from core.documents.store import Store
 from core.errors import AppError
 from ui import share_script
 from ui.chat_settings import drawer_head
+from ui.every_second import EverySecond
 from ui.feedback import EACH, QUIET, error_notice, html_block, label, language_of, notices_html
 from ui.share_view import Guest, asked_view, documents_view, guests_view, share_pill, state_view
 from ui.sharing import DEFAULT_MINUTES, MINUTES, Asked, ShareStatus, Sharing
@@ -31,9 +32,8 @@ def pill() -> gr.HTML:
     return html_block(share_pill(ShareStatus("off")), elem_id="share", js_on_load=share_script.COUNTDOWN)
 
 
-def build(workshop: Workshop, timer: gr.Timer, header: gr.HTML) -> None:
-    """Lay out the drawer and wire it, and `header`, which `pill` made. `timer` ticks each second at the page's top
-    level."""
+def build(workshop: Workshop, every_second: EverySecond, header: gr.HTML) -> None:
+    """Lay out the drawer and wire it, and `header`, which `pill` made."""
     events = ShareEvents(workshop.sharing, workshop.collection.store, workshop.background, workshop.settings.data_dir)
     seen = gr.State(None)
     with gr.Column(elem_id="share-panel", elem_classes="drawer"):
@@ -50,7 +50,7 @@ def build(workshop: Workshop, timer: gr.Timer, header: gr.HTML) -> None:
             documents = html_block(js_on_load=share_script.DOCUMENTS)
 
     shown = [seen, header, state, form, guests, asked, documents]
-    timer.tick(events.refresh, [seen], shown, **QUIET)
+    every_second.add(events.refresh, [seen], shown)
     start.click(events.start, [minutes], [notices, *shown], **QUIET)
     state.click(events.stop, None, [notices, *shown], **QUIET)
     guests.click(events.end_guest, None, shown, **EACH)
