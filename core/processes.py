@@ -66,6 +66,16 @@ def python_path() -> str:
     return f"{PROJECT_ROOT}{os.pathsep}{before}" if before else str(PROJECT_ROOT)
 
 
+def step_back(niceness: int, pid: int | None = None) -> None:
+    """Let the page and everything else of the user's go before a process, this one if none is named: `niceness` 1 to
+    19, on Windows one class below the normal whatever it is."""
+    with contextlib.suppress(psutil.Error, OSError):
+        if sys.platform == "win32":
+            psutil.Process(pid).nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            psutil.Process(pid).nice(niceness)
+
+
 def resident_bytes(pid: int) -> int:
     """Resident memory of a process and its children, in bytes; 0 when it has ended."""
     try:

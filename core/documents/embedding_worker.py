@@ -16,8 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
-
+from core import processes
 from core.documents.embedding_backends import load
 from core.documents.embeddings import PACKAGED_MODEL, receive_frame, send_frame
 from core.documents.parser_worker import protocol_output
@@ -29,7 +28,7 @@ _NOT_NEEDED = ["onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot"]  # the same 
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's; we leave when stdin closes
-    step_back()
+    processes.step_back(5)  # an hour of indexing must not make the page slow
     answers = protocol_output()
     inbox = Inbox(sys.stdin.buffer)
     try:
@@ -83,14 +82,6 @@ class Inbox:
                 self._waiting.put((_URGENT if request["urgent"] else _DOCUMENTS, request["number"], request))
         except EOFError:
             self._waiting.put((_END, 0, None))
-
-
-def step_back() -> None:
-    """Leave the processor to the page when both want it: an hour of indexing must not make it slow."""
-    if sys.platform == "win32":
-        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-    else:
-        psutil.Process().nice(5)
 
 
 def model_folder(name: str) -> str:

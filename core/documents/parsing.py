@@ -17,7 +17,7 @@ class Parser:
     the end will tell."""
 
     def __init__(self, settings: Settings) -> None:
-        self._child = ReaderChild(settings)
+        self._child = ReaderChild(settings, niceness=5)  # the page goes first, and whoever looks at it
         self.expected_pages: int | None = None
 
     def pages(self, path: Path, wanted: Callable[[], bool] | None = None, password: str | None = None,

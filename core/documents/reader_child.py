@@ -35,11 +35,12 @@ class Unwanted(Exception):
 class ReaderChild:
     """Started on first use, kept for the next requests, replaced when it had to be ended.
 
-    One request at a time; `close` may come from any thread, and is for good.
+    One request at a time; `close` may come from any thread, and is for good. A `niceness` lets other programs go first
+    on the processor.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, *, niceness: int = 0) -> None:
+        self._settings, self._niceness = settings, niceness
         self._child: _Child | None = None
         self._closed = False
 
@@ -83,7 +84,7 @@ class ReaderChild:
             raise DocumentError("parser_crashed")
         if self._child is None or not self._child.is_alive():
             self._end_child()
-            self._child = _Child(self._settings)
+            self._child = _Child(self._settings, self._niceness)
         return self._child
 
     def _end_child(self) -> None:
@@ -115,10 +116,12 @@ class _Child:
     The eye is a thread of its own: a child reads on while nobody asks for its answers.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, niceness: int) -> None:
         self._limit_bytes = settings.parser_memory_bytes
         self._process = processes.start(
             processes.python_module("core.documents.parser_worker"), log_path=settings.logs_dir / "parser.log")
+        if niceness:
+            processes.step_back(niceness, self._process.pid)
         # Bounded: a fast reader waits for us instead of filling our memory.
         self.lines: queue.Queue[bytes | None] = queue.Queue(maxsize=_ANSWERS_WAITING)
         self.busy = threading.Event()  # with a request

@@ -14,7 +14,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable
@@ -23,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from core import processes
 from core.engines.openai_stream import MEMORY_TEXTS
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def main() -> None:
     # Before the libraries: importing and loading take long, and the parent may be gone meanwhile.
     threading.Thread(target=leave_with_parent, daemon=True).start()
     order = json.loads(first_line)
-    step_back()
+    processes.step_back(5)
     try:
         from core.engines.generation import Writer
 
@@ -90,14 +89,6 @@ def leave_with_parent() -> None:
     while os.read(0, 1024):
         pass
     os._exit(0)
-
-
-def step_back() -> None:
-    """Leave the processor to the page when both want it."""
-    if sys.platform == "win32":
-        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-    else:
-        psutil.Process().nice(5)
 
 
 def kind_of(error: BaseException) -> str:

@@ -8,7 +8,6 @@ Knows nothing of the page: it goes on when the page is closed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
@@ -16,9 +15,9 @@ import threading
 import traceback
 from pathlib import Path
 
-import psutil
 from filelock import FileLock, Timeout
 
+from core import processes
 from core.finetune import failures
 from core.finetune.checkpoints import last_checkpoint, step_of
 from core.finetune.config import TrainConfig
@@ -52,7 +51,7 @@ def work(run: Path, events: EventWriter, *, resume: bool) -> int:
         events.write("state", state="loading", oom_kills=failures.oom_kills())
         config = TrainConfig.from_dict(json.loads((run / "config.json").read_text(encoding="utf-8")))
         prepare_environment()
-        step_back()
+        processes.step_back(10)
         watcher = LoadingWatcher(events, run / "stop")
         watcher.start()
         from core.finetune.trainer import train
@@ -72,15 +71,6 @@ def prepare_environment() -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_device()
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
-
-def step_back() -> None:
-    """Let the page and everything else of the user's go first on the processor."""
-    with contextlib.suppress(psutil.Error, OSError):
-        if sys.platform == "win32":
-            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        else:
-            psutil.Process().nice(10)
 
 
 class LoadingWatcher(threading.Thread):

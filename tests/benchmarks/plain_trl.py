@@ -21,11 +21,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from core import processes
 from core.finetune.config import TrainConfig, assignments
 from core.finetune.dataset import check_dataset, stored_examples, to_rows
 from core.finetune.evaluation import held_out_places
 from core.finetune.events import read_events
-from core.finetune.worker import step_back
 
 WAYS: dict[str, dict[str, str]] = {
     "script": {}, "ours": {}, "grouped": {"group_by_length": "yes"}, "packed": {"packing": "yes"},
@@ -41,7 +41,7 @@ def plain(run: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    step_back()  # as ours does, or the two could not be compared beside other work
+    processes.step_back(10)  # as ours does, or the two could not be compared beside other work
     config = TrainConfig.from_dict(json.loads((run / "config.json").read_text(encoding="utf-8")))
     cuda = torch.cuda.is_available()
     model = AutoModelForCausalLM.from_pretrained(

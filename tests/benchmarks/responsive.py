@@ -17,13 +17,14 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Playwright, sync_playwright
 
 from core.documents.store import Store
 from tests.benchmarks.scale import sample
 from tests.browser.conftest import settled
 from tests.browser.visit import Visit
 from tests.conftest import BROWSER_FLAGS, browser_path
+from tests.ollama_server import OllamaServer
 from tests.running_app import RunningApp, wait_for
 from tests.sample_files import make_pdf
 
@@ -55,9 +56,9 @@ def made(folder: Path) -> list[Path]:
 
 
 def measure(folder: Path, pdfs: list[Path]) -> None:
-    with RunningApp(folder) as app, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=list(BROWSER_FLAGS))
-        visit = Visit(browser, app.url)
+    with (OllamaServer({"gpt-oss:20b": {}}) as ollama, RunningApp(folder, ollama_url=ollama.url) as app,
+          sync_playwright() as playwright):
+        visit = opened(playwright, app)
         assert wait_for(lambda: settled(app.data), PATIENCE_SECONDS)
         visit.tab("documents")
         quiet = Fetching(app.url)
@@ -74,7 +75,12 @@ def measure(folder: Path, pdfs: list[Path]) -> None:
         report("while indexing", fetching.end())
         states = Counter(document.state for document in Store(app.data / "taller.sqlite3").documents())
         print(f"{len(pdfs)} PDFs in {seconds:.0f} s: {dict(states)}", flush=True)
-        browser.close()
+        visit.close()
+
+
+def opened(playwright: Playwright, app: RunningApp) -> Visit:
+    """A window on the page, in a browser of its own."""
+    return Visit(playwright.chromium.launch(executable_path=browser_path(), args=list(BROWSER_FLAGS)), app.url)
 
 
 class Fetching:
