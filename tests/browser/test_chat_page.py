@@ -28,6 +28,22 @@ def asked(visit: Visit, question: str = PUMP_QUESTION) -> None:
     visit.wait_for_answer()
 
 
+def test_many_sources_scroll_above_the_page_they_come_from(visit: Visit, ollama: OllamaServer) -> None:
+    ollama.behave(reply="Cada 220 horas [1].")
+    visit.page.locator("#open-settings").click()
+    visit.page.locator("#chat-top-k input[type=number]").fill("10")
+    visit.page.locator("#chat-top-k input[type=number]").press("Enter")
+    visit.page.wait_for_timeout(400)
+    visit.page.locator("#chat-settings .drawer-close").click()
+    asked(visit)
+    expect(visit.page.locator("#sources .source")).to_have_count(10)
+    last = visit.page.locator("#sources .source").last
+    toolbar = button(visit, "chat.zoom_in").bounding_box()
+    last.scroll_into_view_if_needed()
+    shown = last.bounding_box()
+    assert shown and toolbar and shown["y"] + shown["height"] <= toolbar["y"]
+
+
 def test_pages_and_sources_are_turned_and_enlarged_also_by_keys(visit: Visit, ollama: OllamaServer) -> None:
     ollama.behave(reply="Cada 220 horas [1]. Y más [2].")
     asked(visit)
