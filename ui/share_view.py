@@ -79,7 +79,8 @@ def _way_in(language: str, status: ShareStatus, count: str) -> str:
     fields = "".join(_field(language, field, value) for field, value in (
         ("link", status.url), ("name", name), ("password", status.password)))
     invitation = translate(language, "share.invitation", url=status.url, name=name, password=status.password)
-    return (f'<h3 tabindex="-1">{_text(language, "share.on")}</h3>'
+    near = notices_html(Notice(translate(language, "share.near_only"))) if status.url == status.near_url else ""
+    return (f'<h3 tabindex="-1">{_text(language, "share.on")}</h3>{near}'
             f'<p class="time-left">{_text(language, "share.time_left")} '
             f'<span role="timer">{_countdown(status, "clock")}</span></p>'
             f'<div class="way-in">{qr_code(language, status.url)}<div><dl>{fields}</dl>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 import time
 
 import pytest
@@ -50,6 +51,13 @@ def test_the_way_in_has_link_name_and_password_each_to_be_copied_and_all_in_one_
     assert copied[:3] == [ON.url, name, ON.password]
     assert all(value in copied[3] for value in (ON.url, name, ON.password))
     assert f'data-ends-at="{ON.ends_at:.0f}"' in html and 'data-act="stop"' in html
+
+
+@both_languages
+def test_a_way_in_for_the_local_network_alone_says_so(language: str) -> None:
+    near = replace(ON, url="http://192.0.2.7:7860", near_url="http://192.0.2.7:7860")
+    assert translate(language, "share.near_only") in state_view(language, near, 1, 1)
+    assert translate(language, "share.near_only") not in state_view(language, ON, 1, 1)
 
 
 @both_languages
