@@ -48,14 +48,16 @@ class House:
         self._app: FastAPI | None = None
         self._requests: GuestRequests | None = None
         self._port = 0
+        self._workshop: Workshop | None = None
+        self._known: tuple[int, dict[str, str]] = (-1, {})  # contents, as of a version
         self.sharing = Sharing(settings.data_dir, self._visitors, listen=self._listen_to_guests,
                                admit=self._guests_policy.allow, command=gradio_command(settings.data_dir),
-                               near=self._near_url,
-                               owner_password=owner_password)
+                               near=self._near_url, contents=self._contents, owner_password=owner_password)
 
     @contextlib.contextmanager
     def opened(self, workshop: Workshop, port: int) -> Iterator[None]:
         """The page, served on `port`."""
+        self._workshop = workshop
         self._app, windows = pages(workshop)
         self._requests, self._port = GuestRequests(windows), port
         with self._listening:
@@ -65,6 +67,16 @@ class House:
                 yield
             finally:
                 listener.close()
+
+    def _contents(self) -> dict[str, str]:
+        """Each document's content, by its name; read again when something about documents changed."""
+        if self._workshop is None:
+            return {}
+        version = self._workshop.background.version
+        if self._known[0] != version:
+            documents = self._workshop.collection.store.documents()
+            self._known = version, {document.source: document.file_sha256 for document in documents}
+        return self._known[1]
 
     def _near_url(self) -> str:
         """The page's address for others without a tunnel: behind the user's proxy, or on the local network; empty

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -30,6 +30,7 @@ GUEST_NAMES = ("guest", "invitado")  # one guest, in both languages
 _LOOK_SECONDS = 0.5
 _ASKED_SECONDS = 3600.0
 _ASKED_MOST = 500
+_UNKNOWN = ""  # a content
 _log = logging.getLogger(__name__)
 
 
@@ -66,14 +67,17 @@ class Listening(Protocol):
 
 class Sharing:
     """`listen` opens the guests' address, which then answers to the names `admit` is told; `near` is the page's own
-    address on the local network, empty where it has none. `pause_seconds` lie between any two tries of a password.
+    address on the local network, empty where it has none; `contents` tells what each document holds, a hash by its
+    name. `pause_seconds` lie between any two tries of a password.
     Thread-safe; a thread of its own ends a share in time."""
 
     def __init__(self, data_dir: Path, visitors: Visitors, *, listen: Callable[[], Listening],
                  admit: Callable[[str], None], command: Command, near: Callable[[], str] = str,
+                 contents: Callable[[], Mapping[str, str]] = dict,
                  owner_password: str = "", pause_seconds: float = 2.0) -> None:
         self._folder, self._visitors = data_dir, visitors
         self._listen, self._admit, self._command, self._near = listen, admit, command, near
+        self._contents = contents
         self._passwords = {OWNER: owner_password} if owner_password else {}
         self._login = Login(self._passwords, pause_seconds=pause_seconds)
         self._lock = threading.RLock()
@@ -83,7 +87,8 @@ class Sharing:
         self._share = 0  # counts the shares, so that a late end of one does not end the next
         self._guests = 0
         self._asked: deque[Asked] = deque(maxlen=_ASKED_MOST)
-        self._forbidden = self._read_forbidden()
+        self._forbidden = self._read_forbidden()  # documents by name, each with its content
+        self._hidden = _contents_of(self._forbidden or {})
 
     @property
     def status(self) -> ShareStatus:
@@ -153,24 +158,36 @@ class Sharing:
             return [one for one in reversed(self._asked) if one.at > time.time() - _ASKED_SECONDS]
 
     def allowed(self, source: str) -> bool:
-        """Whether guests may find and read a document."""
-        return self._forbidden is not None and source not in self._forbidden
+        """Whether guests may find and read a document: neither it nor, under another name, its content is forbidden."""
+        forbidden, hidden = self._forbidden, self._hidden
+        if forbidden is None or source in forbidden:
+            return False
+        if not hidden:
+            return True
+        content = self._contents().get(source)
+        return content is not None and content not in hidden  # of one that came this moment it is not known yet
 
     def allow(self, sources: Iterable[str], allowed: bool) -> None:
-        """Allow or forbid documents, from now on and after a restart.
+        """Allow or forbid documents, and others with the same content, from now on and after a restart.
 
         Raises AppError `share_unreadable` when it is not known which were forbidden before, and OSError when it cannot
         be written; then nothing changed.
         """
         with self._lock:
-            forbidden = self._known_forbidden()
-            wanted = forbidden - set(sources) if allowed else forbidden | set(sources)
+            contents, wanted = self._contents(), dict(self._known_forbidden())
+            named = {source: contents.get(source, _UNKNOWN) for source in sources}
+            if allowed:
+                known = set(named.values()) - {_UNKNOWN}
+                wanted = {source: content for source, content in wanted.items()
+                          if source not in named and content not in known}
+            else:
+                wanted |= named
             unfinished = self._file.with_name(f"{self._file.name}.{os.getpid()}.tmp")
-            unfinished.write_text(json.dumps({"forbidden": sorted(wanted)}, ensure_ascii=False), encoding="utf-8")
+            unfinished.write_text(json.dumps({"forbidden": wanted}, ensure_ascii=False), encoding="utf-8")
             unfinished.replace(self._file)
-            self._forbidden = wanted
+            self._forbidden, self._hidden = wanted, _contents_of(wanted)
 
-    def _known_forbidden(self) -> frozenset[str]:
+    def _known_forbidden(self) -> Mapping[str, str]:
         if self._forbidden is None:
             raise AppError("share_unreadable", path=str(self._file))
         return self._forbidden
@@ -237,16 +254,23 @@ class Sharing:
     def _file(self) -> Path:
         return self._folder / "share.json"
 
-    def _read_forbidden(self) -> frozenset[str] | None:
-        """Documents forbidden before; None when that cannot be read, and then guests may see nothing."""
+    def _read_forbidden(self) -> Mapping[str, str] | None:
+        """Documents forbidden before, each with its content; None when that cannot be read, and then guests may see
+        nothing."""
         try:
             kept = json.loads(self._file.read_text(encoding="utf-8"))["forbidden"]
-            return frozenset(str(source) for source in kept)
+            # Names alone were kept before contents were.
+            pairs = kept.items() if isinstance(kept, dict) else dict.fromkeys(kept, _UNKNOWN).items()
+            return {str(source): str(content) for source, content in pairs}
         except FileNotFoundError:
-            return frozenset()
+            return {}
         except (OSError, ValueError, LookupError, TypeError):
             _log.warning("What guests may see could not be read", exc_info=True)
             return None
+
+
+def _contents_of(forbidden: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(forbidden.values()) - {_UNKNOWN}
 
 
 def _close(*parts: Tunnel | Listening | None) -> None:

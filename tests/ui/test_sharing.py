@@ -234,6 +234,30 @@ def test_what_guests_may_see_is_kept(share: Open, tmp_path: Path) -> None:
     assert not again.allowed("nómina.pdf") and again.allowed("plan.txt")
 
 
+def test_a_forbidden_document_stays_so_under_another_name(tmp_path: Path) -> None:
+    contents = {"nómina.pdf": "a", "plan.txt": "b"}
+
+    def sharing() -> Sharing:
+        return Sharing(tmp_path, Visitors(), listen=Address, admit=print, command=fake(NAME, tmp_path / "pid"),
+                       contents=lambda: contents)
+
+    one = sharing()
+    assert one.allowed("nueva.txt")  # nothing is forbidden
+    one.allow(["nómina.pdf"], False)
+    contents |= {"sueldos.pdf": "a"}
+    for kept in (one, sharing()):
+        assert [kept.allowed(name) for name in ("nómina.pdf", "sueldos.pdf", "plan.txt")] == [False, False, True]
+        assert not kept.allowed("nueva.txt")  # what it holds is not known yet
+    one.allow(["sueldos.pdf"], True)
+    assert one.allowed("sueldos.pdf") and one.allowed("nómina.pdf")
+
+
+def test_what_was_forbidden_by_name_alone_stays_forbidden(tmp_path: Path) -> None:
+    (tmp_path / "share.json").write_text('{"forbidden": ["nómina.pdf"]}', encoding="utf-8")
+    one = Share(tmp_path).sharing
+    assert not one.allowed("nómina.pdf") and one.allowed("plan.txt")
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"forbidden": 3}', "\x00"])
 def test_what_guests_may_see_being_unreadable_shows_them_nothing_and_is_said(
         share: Open, tmp_path: Path, content: str) -> None:
