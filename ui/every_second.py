@@ -59,7 +59,7 @@ class EverySecond:
         (self._waiting if waits else self._prompt).append(Part(handler, inputs, outputs))
 
     def wire(self) -> None:
-        for parts in (self._prompt, self._waiting):
+        for parts in filter(None, (self._prompt, self._waiting)):
             self._timer.tick(together(parts), [one for part in parts for one in part.inputs],
                              [one for part in parts for one in part.outputs], **QUIET)
 

@@ -39,6 +39,7 @@ def panel() -> Iterator[Panel]:
     from starlette.middleware import Middleware
 
     from ui import models_panel
+    from ui.every_second import EverySecond
     from ui.feedback import page_texts
     from ui.first_script import FirstScript
     from ui.page import head, style, theme
@@ -48,7 +49,9 @@ def panel() -> Iterator[Panel]:
         server.behave(pull_bytes_per_second=200.0 * MEGABYTE)
         engines = Engines(Settings(ollama_host=server.url))
         with gr.Blocks(analytics_enabled=False) as page:
-            models_panel.build(SimpleNamespace(engines=engines), gr.Timer(0.5))  # type: ignore[arg-type]
+            every_second = EverySecond()
+            models_panel.build(SimpleNamespace(engines=engines), every_second)  # type: ignore[arg-type]
+            every_second.wire()
         _, url, _ = page.launch(
             server_name="127.0.0.1", server_port=free_port(), quiet=True, prevent_thread_lock=True, ssr_mode=False,
             footer_links=[], run_history=False, i18n=page_texts(), theme=theme(), css=style(),

@@ -28,6 +28,7 @@ from tests.openai_server import OpenAIServer
 from ui import engines_panel, models_panel
 from ui.engines_panel import EngineEvents
 from ui.engines_view import EmbeddedShelf, embedded_view, server_view
+from ui.every_second import EverySecond
 from ui.i18n import LANGUAGES
 from ui.workshop import Engines
 
@@ -203,9 +204,10 @@ def test_only_what_changed_is_drawn(events: EngineEvents) -> None:
 def test_no_handler_of_the_panels_shows_the_seconds_it_takes(engines: Engines) -> None:
     workshop: Any = SimpleNamespace(engines=engines, settings=engines.chooser._settings, runs=None)
     with gr.Blocks() as page:
-        timer = gr.Timer(1)
-        models_panel.build(workshop, timer)
-        engines_panel.build(workshop, timer)
+        every_second = EverySecond()
+        models_panel.build(workshop, every_second)
+        engines_panel.build(workshop, every_second)
+        every_second.wire()
     dependencies = page.config["dependencies"]
     assert len(dependencies) > 15
     assert {dependency["show_progress"] for dependency in dependencies} == {"hidden"}
