@@ -27,10 +27,11 @@ COMFORTABLE = 0.9
 # Operations a token and a parameter: once forward, once more for the checkpointed activations, once backward for
 # the gradient of the inputs. The frozen weights have no gradient of their own, but are unpacked each time.
 OPERATIONS, UNPACKINGS = 6, 3
-# In units of `speed.Speed`, fitted on the CPU seconds of eight Llamas of 2 to 8 layers, widths 64 to 1024, vocabularies
-# of 512 to 64,000, one thread: all within a quarter. Of a layer: calls, and passes over what a token makes in it; of
-# the output head: passes over the logits.
-LAYER_CALLS, LAYER_PASSES, HEAD_PASSES = 20_000, 20, 70
+# In units of `speed.Speed`, fitted on the seconds of a step of the six Llamas of `tests/benchmarks/memory.py` on two
+# quiet cores, all within a fifth. Of a layer: calls, and passes over what a token makes in it; of the output head:
+# passes over the logits. Products of a layer's sizes take more than their share of those that were measured.
+LAYER_CALLS, LAYER_PASSES, HEAD_PASSES, PRODUCTS = 10_000, 40, 140, 1.5
+ATTENTION = 16  # operations a pair of tokens and a number of the width: two products, each as often as the others
 START_SECONDS = 15.0  # importing and loading
 
 
@@ -107,19 +108,22 @@ def duration(
     if machine is None:
         return None, False
     batches = math.ceil(rows / config.batch_size) * config.epochs
-    return START_SECONDS + batches * batch_seconds(told, weights, machine, padded(row_tokens, config)), False
+    tokens = padded(row_tokens, config)
+    return START_SECONDS + batches * batch_seconds(told, weights, machine, tokens, tokens / config.batch_size), False
 
 
-def batch_seconds(told: dict[str, Any], weights: memory.Weights, machine: speed.Speed, tokens: float) -> float:
-    """Of one batch of so many tokens, its padding included."""
+def batch_seconds(told: dict[str, Any], weights: memory.Weights, machine: speed.Speed, tokens: float,
+                  row_tokens: float) -> float:
+    """Of one batch of so many tokens in rows of `row_tokens`, their padding included."""
     layers = memory.number(told, "num_hidden_layers", "n_layer", default=24)
     hidden = memory.number(told, "hidden_size", "n_embd", "d_model", default=1024)
     logits = tokens * memory.number(told, "vocab_size", default=32000)
     calls = layers * LAYER_CALLS * machine.call
     passes = tokens * layers * memory.layer_elements(told) * LAYER_PASSES + logits * HEAD_PASSES
     products = weights.active * (tokens * OPERATIONS * machine.operation + UNPACKINGS * machine.dequantize)
+    pairs = tokens * row_tokens * layers * hidden * ATTENTION * machine.operation
     head = logits * hidden * OPERATIONS * machine.operation32
-    return calls + passes * machine.element + products + head
+    return calls + passes * machine.element + PRODUCTS * (products + pairs) + head
 
 
 def padded(row_tokens: Sequence[int], config: TrainConfig) -> float:

@@ -17,7 +17,7 @@ from core.finetune.speed import Speed, path_of
 REPEATS = 20  # the fastest counts: other work only ever slows
 # Threads until which passes over memory get faster; products of matrices do so with every one.
 MEMORY_THREADS = 4
-ELEMENTS = 2**20  # of an operation on each; an activation of a small model has as many
+ELEMENTS = 2**22  # of an operation on each: more than the caches hold, as a step of any model has
 SIDE = 1024  # of the matrices
 VALID_SECONDS = 86_400.0
 
