@@ -100,7 +100,7 @@ def _wire(workshop: Workshop, page: gr.Blocks, session: gr.State, parts: Parts, 
     switching = Switching(workshop, parts, answering, evidence, conversations, fields)
     shown, everything = parts.all(), list(dict.fromkeys([*parts.all(), *fields.all()]))
 
-    # The messages know that an answer is being written: their buttons go meanwhile.
+    # The messages know that an answer is being written: asking anew and editing are off meanwhile.
     writing = {**QUIET, "show_progress_on": parts.chatbot}
     running = [parts.box.submit(answering.ask, [parts.box, session], shown, **writing),
                parts.chatbot.edit(answering.edit, [session], shown, **writing),

@@ -37,12 +37,12 @@ class Part:
                 given = await self.handler(*values, request)
             else:
                 given = await asyncio.to_thread(self.handler, *values, request)
+            if not isinstance(given, dict):
+                given = dict(zip(self.outputs, given, strict=True))
         except Exception:
             _log.exception("A part of the page could not be brought up to date")
-            return [gr.skip()] * len(self.outputs)
-        if isinstance(given, dict):
-            return [given.get(output, gr.skip()) for output in self.outputs]
-        return list(given)
+            given = {}
+        return [given.get(output, gr.skip()) for output in self.outputs]
 
 
 class EverySecond:

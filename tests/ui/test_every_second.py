@@ -29,9 +29,10 @@ def test_a_part_that_fails_changes_nothing_and_is_logged(caplog: pytest.LogCaptu
     def broken(request: gr.Request) -> list[int]:
         raise ZeroDivisionError
 
-    look = together([Part(broken, [], ["a", "b"]), Part(lambda request: [7], [], ["c"])])
-    assert asyncio.run(look(REQUEST)) == [gr.skip(), gr.skip(), 7]
-    assert "ZeroDivisionError" in caplog.text
+    short = Part(lambda request: [1], [], ["d", "e"])
+    look = together([Part(broken, [], ["a", "b"]), Part(lambda request: [7], [], ["c"]), short])
+    assert asyncio.run(look(REQUEST)) == [gr.skip(), gr.skip(), 7, gr.skip(), gr.skip()]
+    assert "ZeroDivisionError" in caplog.text and "ValueError" in caplog.text
 
 
 def test_who_waits_for_an_engine_is_an_event_of_its_own() -> None:
